@@ -1,0 +1,112 @@
+"""Request bodies, as values: where the bytes come from, how many there are, and whether they can be had twice.
+
+Opening and reading a body is I/O and happens in `trioreply._net.upload`; here it is only decided what was given.
+Bytes and paths are ours: an upload of them may go on after the reply was closed. An open file, an iterable or a stream is the
+caller's: it is used only as long as the caller is in the reply's block.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable
+from typing import BinaryIO, Protocol, TypeGuard, runtime_checkable
+
+from attrs import field, frozen
+
+
+@runtime_checkable
+class ByteReceiver(Protocol):
+    """Anything bytes can be received from: a `trio.abc.ReceiveStream`, or another reply."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """The next bytes, or ``b""`` at the end."""
+        ...
+
+
+@runtime_checkable
+class AsyncFile(Protocol):
+    """A file opened with `trio.open_file` in binary mode."""
+
+    wrapped: BinaryIO
+
+    async def read(self, n: int = -1) -> bytes:
+        """The next ``n`` bytes, or ``b""`` at the end."""
+        ...
+
+
+@frozen
+class BytesBody:
+    """A body in memory."""
+
+    data: bytes | memoryview = field(repr=False)
+
+
+@frozen
+class PathBody:
+    """A file, by its path; opened anew each time the body is sent."""
+
+    path: str
+
+
+@frozen
+class FileBody:
+    """A binary file that the caller opened; sent from its position at the time of the request."""
+
+    file: BinaryIO
+
+
+@frozen
+class StreamBody:
+    """Bytes that come while they are sent: the length is unknown and they come once."""
+
+    source: AsyncIterable[bytes] | ByteReceiver
+
+
+Body = BytesBody | PathBody | FileBody | StreamBody
+
+BodySource = (
+    bytes | bytearray | memoryview | os.PathLike[str] | BinaryIO | AsyncFile | AsyncIterable[bytes] | ByteReceiver | Body
+)
+"""What may be given as a request's body."""
+
+
+def make_body(source: BodySource | None) -> Body | None:
+    """The body that ``source`` stands for.
+
+    Raises:
+        TypeError: it is text, or nothing that gives bytes.
+    """
+    if source is None or isinstance(source, Body):
+        return source
+    if isinstance(source, str):
+        raise TypeError("body: text has no bytes of its own; encode it, or give a pathlib.Path to send a file")
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return BytesBody(bytes(source))
+    if isinstance(source, os.PathLike):
+        return PathBody(os.fspath(source))
+    if isinstance(source, AsyncFile):
+        return FileBody(source.wrapped)
+    if isinstance(source, (ByteReceiver, AsyncIterable)):
+        return StreamBody(source)
+    if _is_binary_file(source):
+        return FileBody(source)
+    raise TypeError(
+        "body: give bytes, a path, an open binary file, an async iterable or a ReceiveStream of bytes, or a reply, "
+        f"not {type(source).__name__}"
+    )
+
+
+def _is_binary_file(source: object) -> TypeGuard[BinaryIO]:
+    return callable(getattr(source, "read", None)) and not hasattr(source, "encoding")
+
+
+def is_detachable(body: Body | None) -> bool:
+    """Whether sending ``body`` may outlive the caller's block, because nobody else holds what it reads from."""
+    return isinstance(body, (BytesBody, PathBody))
+
+
+def is_rewindable(body: Body | None) -> bool:
+    """Whether ``body`` can be sent a second time."""
+    if isinstance(body, FileBody):
+        return body.file.seekable()
+    return not isinstance(body, StreamBody)

@@ -1,0 +1,78 @@
+"""Header fields, checked on the way in.
+
+Field values are text in memory and bytes on the wire. The two are exchanged as UTF-8 with ``surrogateescape``, so that bytes
+no charset explains survive the round trip. Fields that people give us are validated here, once: a CR, LF or NUL that got
+through would let one request smuggle another (RFC 9110 section 5.5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+Headers = CIMultiDictProxy[str]
+"""Fields in order, repeats kept, names compared without case."""
+
+HeaderSource = Mapping[str, str | bytes] | Iterable[tuple[str | bytes, str | bytes]]
+"""What may be given for headers: a mapping, or pairs where a name may repeat."""
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
+# VCHAR, SP, HTAB and obs-text; the surrogates stand for bytes that are not UTF-8.
+_FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+
+EMPTY: Headers = CIMultiDictProxy(CIMultiDict())
+
+
+def is_token(text: str) -> bool:
+    """Whether ``text`` is a token (RFC 9110 section 5.6.2): what method and field names must be."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def encode_text(text: str) -> bytes:
+    """A field value as it goes on the wire."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decode_text(raw: bytes) -> str:
+    """A field value as it came from the wire; `encode_text` gives the same bytes back."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def make_headers(source: HeaderSource | None, *, field: str = "headers") -> Headers:
+    """An own, read-only, validated copy of ``source``.
+
+    Raises:
+        ValueError: a name is not a token, or a value holds a control character; the text starts with ``field``.
+    """
+    if not source:
+        return EMPTY
+    pairs = source.items() if isinstance(source, Mapping) else source
+    copy: CIMultiDict[str] = CIMultiDict()
+    for name, value in pairs:
+        checked_name, checked_value = checked_field(name, value, field=field)
+        copy.add(checked_name, checked_value)
+    return CIMultiDictProxy(copy)
+
+
+def checked_field(name: str | bytes, value: str | bytes, *, field: str) -> tuple[str, str]:
+    """One field as text, without white space around the value.
+
+    Raises:
+        ValueError: as `make_headers`.
+    """
+    name = decode_text(name) if isinstance(name, bytes) else name
+    value = decode_text(value) if isinstance(value, bytes) else value
+    if not isinstance(value, str):
+        raise TypeError(f"{field}: the value of {name!r} must be str or bytes, not {type(value).__name__}")
+    if not is_token(name):
+        raise ValueError(f"{field}: {name!r} is not a field name; use letters, digits and - only")
+    if _FORBIDDEN.search(value):
+        raise ValueError(f"{field}: the value of {name!r} holds a control character; remove CR, LF, NUL and the like")
+    return name, value.strip(" \t")
+
+
+def from_wire(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Fields that a codec has checked already, as text."""
+    return CIMultiDictProxy(CIMultiDict([(name.decode("ascii"), decode_text(value)) for name, value in pairs]))

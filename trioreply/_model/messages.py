@@ -1,0 +1,124 @@
+"""What travels up from a scheme handler to the reply: one frozen class per thing that happens in an exchange.
+
+A handler (built-in or yours) calls ``await sink.put(message)`` for each, in this order::
+
+    [ConnectionQueued] ConnectionLeased (SocketStartedConnecting)* [Encrypted]
+        (RequestProgress)* RequestSent (Informational)* ResponseHead (ResponseData)* [ResponseTrailers]
+
+Only `ResponseHead` is required. Messages that mean the same to the reader as to us are the event classes themselves.
+Questions go through ``await sink.ask(question)``, which gives the answer, or ``None`` when nobody wants to answer.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from attrs import field, frozen
+from yarl import URL
+
+from .credentials import Challenge, Proxy
+from .events import Encrypted, Informational, Redirected, RequestSent, Retrying, SocketStartedConnecting
+from .headers import EMPTY, Headers, make_headers
+from .tls import Certificate, SslError
+
+A = TypeVar("A")
+
+
+@frozen
+class ConnectionQueued:
+    """All connections the limits allow are busy; the request waits for one."""
+
+
+@frozen
+class ConnectionLeased:
+    """The request may use a connection: a kept one, or one that is dialled now."""
+
+    reused: bool
+
+
+@frozen
+class RequestProgress:
+    """``done`` bytes of the request's body have been handed to the network; ``complete`` with the last."""
+
+    done: int
+    total: int | None = None
+    complete: bool = False
+
+
+@frozen
+class ResponseHead:
+    """Status line and fields of a final response. A local scheme without statuses gives ``None`` for it."""
+
+    status_code: int | None = None
+    reason: str = ""
+    headers: Headers = field(default=EMPTY, converter=make_headers)
+    http_version: str = ""
+
+
+@frozen
+class ResponseData:
+    """A piece of the body, and how many bytes it was on the wire (fewer, if it came compressed)."""
+
+    data: bytes = field(repr=False)
+    wire_size: int | None = None
+
+
+@frozen
+class ResponseTrailers:
+    """Fields after the body (RFC 9110 section 6.5)."""
+
+    headers: Headers = field(converter=make_headers)
+
+
+Message = (
+    ConnectionQueued
+    | ConnectionLeased
+    | SocketStartedConnecting
+    | Encrypted
+    | RequestProgress
+    | RequestSent
+    | Informational
+    | ResponseHead
+    | ResponseData
+    | ResponseTrailers
+    | Redirected
+    | Retrying
+)
+"""Everything `Sink.put` takes."""
+
+
+@frozen
+class Question(Generic[A]):
+    """Something only the application can decide; ``A`` is the type of an answer."""
+
+
+@frozen
+class TlsQuestion(Question[tuple[SslError, ...]]):
+    """Go on in spite of these errors? The answer is the errors that are ignored."""
+
+    errors: tuple[SslError, ...]
+    peer_chain: tuple[Certificate, ...] = ()
+
+
+@frozen
+class AuthenticationQuestion(Question[tuple[str, str]]):
+    """Which user and password for the origin server?"""
+
+    url: URL
+    challenge: Challenge
+
+
+@frozen
+class ProxyChallenge(Question[tuple[str, str]]):
+    """Which user and password for the proxy?"""
+
+    proxy: Proxy
+    challenge: Challenge
+
+
+@frozen
+class RedirectQuestion(Question[bool]):
+    """Follow this redirect?"""
+
+    status_code: int
+    url: URL

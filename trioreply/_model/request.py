@@ -1,0 +1,158 @@
+"""A request: everything the application decides before anything is sent.
+
+Frozen. `Request.replace` makes a changed copy and checks it again, so a request that exists is legal. The fields follow
+``QNetworkRequest`` with its attributes and set-up methods turned into plain fields.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TypedDict, Unpack
+
+import attrs
+from attrs import Attribute as AttrsField
+from attrs import field, frozen
+from yarl import URL
+
+from .bodies import Body, BodySource, make_body
+from .headers import Headers, HeaderSource, is_token, make_headers
+from .options import CacheLoad, Http2, LoadControl, Operation, Priority, RedirectPolicy
+from .urls import display, make_url
+
+QuerySource = Mapping[str, str | int | float] | Iterable[tuple[str, str | int | float]] | str
+"""What may be given for a query: a mapping, pairs where a name may repeat, or the text itself."""
+
+MIB = 1024 * 1024
+
+_VERBS = {
+    Operation.HEAD: "HEAD",
+    Operation.GET: "GET",
+    Operation.PUT: "PUT",
+    Operation.POST: "POST",
+    Operation.DELETE: "DELETE",
+}
+_OPERATIONS = {verb: operation for operation, verb in _VERBS.items()}
+
+
+class RequestFields(TypedDict, total=False):
+    """The keywords of the manager's verbs and of `Request.replace`; see `Request` for what each one means."""
+
+    headers: HeaderSource | None
+    query: QuerySource | None
+    priority: Priority
+    redirect_policy: RedirectPolicy
+    max_redirects: int
+    transfer_timeout: float | None
+    connect_timeout: float | None
+    read_buffer_size: int | None
+    progress_interval: float
+    cache_load: CacheLoad
+    cache_save: bool
+    cookie_load: LoadControl
+    cookie_save: LoadControl
+    authentication_reuse: LoadControl
+    decompress: bool
+    decompression_limit: int | None
+    http2: Http2
+    expect_continue: bool
+    sensitive_headers: Iterable[str]
+    user_data: object
+
+
+class RequestChanges(RequestFields, total=False):
+    """What `Request.replace` can change: every field."""
+
+    url: str | URL
+    operation: Operation
+    verb: str
+    body: BodySource | None
+
+
+def _not_negative(instance: object, attribute: AttrsField[float | None], value: float | None) -> None:
+    if value is not None and not (value >= 0 and not math.isnan(value)):
+        raise ValueError(f"{attribute.name}: {value!r} is negative; give a number from 0 on, or None")
+
+
+def _names(source: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in source)
+
+
+@frozen
+class Request:
+    """What to fetch and how. Keyword arguments; only ``url`` is required.
+
+    Times are seconds on Trio's clock, sizes are bytes. ``None`` for ``transfer_timeout`` or ``connect_timeout`` means: as the
+    manager says.
+
+    Raises:
+        ValueError: a field's value is impossible; the text starts with the field's name.
+        TypeError: a field has the wrong type, or no such field exists.
+    """
+
+    url: URL = field(converter=make_url, repr=display)
+    """Absolute, unless the manager has a ``base_url``."""
+    operation: Operation = field(default=Operation.GET, kw_only=True)
+    verb: str = field(kw_only=True)
+    """The method on the wire; follows from ``operation``, unless that is ``CUSTOM``."""
+    headers: Headers = field(default=None, converter=make_headers, kw_only=True)
+    query: QuerySource | None = field(default=None, kw_only=True, repr=False)
+    """Replaces the URL's query when the request is made; ``url`` then shows it."""
+    body: Body | None = field(default=None, converter=make_body, kw_only=True)
+    priority: Priority = field(default=Priority.NORMAL, converter=Priority, kw_only=True)
+    redirect_policy: RedirectPolicy = field(default=RedirectPolicy.NO_LESS_SAFE, kw_only=True)
+    max_redirects: int = field(default=50, validator=_not_negative, kw_only=True)
+    transfer_timeout: float | None = field(default=None, validator=_not_negative, kw_only=True)
+    """Seconds without progress of a body in either direction; `math.inf` switches the manager's value off."""
+    connect_timeout: float | None = field(default=None, validator=_not_negative, kw_only=True)
+    """Seconds for name resolution, connecting, proxy and TLS together."""
+    read_buffer_size: int | None = field(default=None, validator=_not_negative, kw_only=True)
+    """See ``docs/cancellation``: ``None`` 1 MiB unless somebody waits, 0 no limit, n exactly n."""
+    progress_interval: float = field(default=0.1, validator=_not_negative, kw_only=True)
+    """The shortest time between two `Progress` events of one direction; Qt's 100 ms."""
+    cache_load: CacheLoad = field(default=CacheLoad.PREFER_NETWORK, kw_only=True)
+    cache_save: bool = field(default=True, kw_only=True)
+    cookie_load: LoadControl = field(default=LoadControl.AUTOMATIC, kw_only=True)
+    cookie_save: LoadControl = field(default=LoadControl.AUTOMATIC, kw_only=True)
+    authentication_reuse: LoadControl = field(default=LoadControl.AUTOMATIC, kw_only=True)
+    decompress: bool = field(default=True, kw_only=True)
+    decompression_limit: int | None = field(default=10 * MIB, validator=_not_negative, kw_only=True)
+    http2: Http2 = field(default=Http2.ALLOWED, kw_only=True)
+    expect_continue: bool = field(default=False, kw_only=True)
+    """Ask for ``100 Continue`` and hold the body back for at most a second (RFC 9110 section 10.1.1)."""
+    sensitive_headers: frozenset[str] = field(default=(), converter=_names, kw_only=True)
+    """Names of fields that must never reach another origin, beside the well-known ones."""
+    user_data: object = field(default=None, kw_only=True, eq=False)
+    """The application's own; trioreply does not look at it."""
+
+    @verb.default
+    def _verb_of_operation(self) -> str:
+        return _VERBS.get(self.operation, "")
+
+    @verb.validator
+    def _check_verb(self, attribute: AttrsField[str], value: str) -> None:
+        if not isinstance(value, str) or not is_token(value):
+            raise ValueError(f"verb: {value!r} is not a method name; a custom operation needs one, made of letters")
+
+    def __attrs_post_init__(self) -> None:
+        # A verb and an operation are one decision: the well-known verbs, in any case, are those operations (as Qt's
+        # sendCustomRequest), and every operation but CUSTOM has just its one verb.
+        well_known = _OPERATIONS.get(self.verb.upper())
+        if well_known is not None:
+            object.__setattr__(self, "operation", well_known)
+            object.__setattr__(self, "verb", _VERBS[well_known])
+        else:
+            object.__setattr__(self, "operation", Operation.CUSTOM)
+        if self.query is not None:
+            object.__setattr__(self, "url", self.url.with_query(self.query))
+            object.__setattr__(self, "query", None)
+
+    def replace(self, **changes: Unpack[RequestChanges]) -> Request:
+        """A copy with ``changes``, checked as a new request is.
+
+        Raises:
+            ValueError, TypeError: as for the class.
+        """
+        if "operation" in changes and "verb" not in changes:
+            changes["verb"] = _VERBS.get(changes["operation"], self.verb)
+        return attrs.evolve(self, **changes)  # type: ignore[misc]  # the TypedDict names what converters accept

@@ -1,0 +1,101 @@
+"""URLs, checked on the way in.
+
+yarl parses and quotes well, and is lenient about hosts: it takes ``exa mple.com``, leaves ``ex%41mple.com`` undecoded and
+calls ``0x7f.1`` a name although resolvers read it as 127.0.0.1. Two readers of one URL that see two hosts are how request
+forgery works, so what is not clearly one host is refused here. So are spaces and control characters anywhere: they would end
+up in the request line.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+
+from yarl import URL
+
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_CONTROL_OR_SPACE = re.compile("[\x00-\x20\x7f]")
+_HOST = re.compile(r"[a-z0-9_~!$&'()*+,;=-]+(\.[a-z0-9_~!$&'()*+,;=-]+)*\.?", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII | re.IGNORECASE)
+_MAX_HOST = 253  # RFC 1035 section 2.3.4, without the root's dot
+_MAX_LABEL = 63
+
+
+def make_url(value: str | URL, *, field: str = "url") -> URL:
+    """``value`` as a URL that is safe to put into a request.
+
+    Raises:
+        TypeError: neither `str` nor `yarl.URL`.
+        ValueError: it cannot be parsed, or its host or target is not acceptable; the text starts with ``field``.
+    """
+    if isinstance(value, str):
+        return _parse(value, field)
+    if not isinstance(value, URL):
+        raise TypeError(f"{field}: give a str or a yarl.URL, not {type(value).__name__}")
+    _refuse_control(str(value), field, data=value.scheme == "data")
+    _check_host(value.raw_host, field)
+    return value
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(text: str, field: str) -> URL:
+    is_data = text[:5].lower() == "data:"
+    _refuse_control(text, field, data=is_data)
+    try:
+        url = URL(text)
+        url.port  # noqa: B018 - yarl parses the port when it is first asked for
+    except ValueError as error:
+        raise ValueError(f"{field}: {text!r} is not a URL: {error}") from error
+    _check_host(url.raw_host, field)
+    return url
+
+
+def _refuse_control(text: str, field: str, *, data: bool) -> None:
+    # A data: URL is never sent anywhere, and people do write spaces in them.
+    if (_CONTROL if data else _CONTROL_OR_SPACE).search(text):
+        raise ValueError(f"{field}: {text!r} holds a space or a control character; percent-encode it")
+
+
+@functools.lru_cache(maxsize=256)
+def _check_host(host: str | None, field: str) -> None:
+    if not host:
+        return
+    if ":" in host:
+        address, _, _zone = host.partition("%")
+        if not _is_address(address):
+            raise ValueError(f"{field}: {host!r} is not an IPv6 address")
+        return
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{field}: {host!r} is not a host name; spaces, percent signs and empty labels are not allowed")
+    labels = host.rstrip(".").split(".")
+    if len(host.rstrip(".")) > _MAX_HOST or any(len(label) > _MAX_LABEL for label in labels):
+        raise ValueError(f"{field}: the host name is too long (253 characters in all, 63 between two dots)")
+    # The URL standard's rule: a name that ends in a number is an IPv4 address or nothing.
+    if _NUMBER.fullmatch(labels[-1]) and not _is_address(host):
+        raise ValueError(f"{field}: {host!r} is an unusual spelling of an IPv4 address; write it as four decimal numbers")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def display(url: URL) -> str:
+    """``url`` as text for people and logs: never with a user name or a password."""
+    return str(url.with_user(None) if url.raw_user is not None or url.raw_password is not None else url)
+
+
+def origin_form(url: URL) -> str:
+    """The request target for an origin server: path and query, never empty (RFC 9112 section 3.2.1)."""
+    return url.raw_path_qs or "/"
+
+
+def host_header(url: URL) -> str:
+    """The Host field: without a default port, without user information, brackets around IPv6 (RFC 9110 section 7.2)."""
+    host = (url.raw_host or "").partition("%")[0] if ":" in (url.raw_host or "") else url.raw_host or ""
+    host = f"[{host}]" if ":" in host else host
+    return host if url.is_default_port() else f"{host}:{url.port}"

@@ -1,0 +1,62 @@
+"""The seam to the network: two small interfaces. Replace them and everything above runs on your network.
+
+The in-memory network of `trioreply.testing` is one replacement; an SSH tunnel or a recording dialler would be another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import trio
+
+
+class Resolver(Protocol):
+    """Turns host names into addresses."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:
+        """Numeric addresses of ``host``, best first. Numeric hosts never get here.
+
+        Raises:
+            OSError: the name has no address, or it could not be asked for (`socket.gaierror` is one).
+        """
+        ...
+
+
+class Dialer(Protocol):
+    """Opens a byte stream to one address."""
+
+    async def dial(self, address: str, port: int) -> trio.abc.Stream:
+        """A stream connected to ``address``, as it came from the resolver.
+
+        The stream may also have the two methods of `ByteStream`; then idle connections are watched.
+
+        Raises:
+            OSError: it could not be connected.
+        """
+        ...
+
+
+@runtime_checkable
+class ByteStream(Protocol):
+    """What a connection needs of its stream: Trio's methods, and two that never wait."""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """As `trio.abc.SendStream.send_all`."""
+        ...
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """As `trio.abc.ReceiveStream.receive_some`."""
+        ...
+
+    async def aclose(self) -> None:
+        """As `trio.abc.AsyncResource.aclose`."""
+        ...
+
+    def has_input(self) -> bool:
+        """Whether bytes or the end of the stream lie ready, so that receiving would not wait."""
+        ...
+
+    def close_nowait(self) -> None:
+        """Close at once, without any farewell. Idempotent."""
+        ...
