@@ -1,0 +1,64 @@
+"""What becomes of an exchange whose reply was closed: pure decisions, made anew at each of its messages.
+
+``close()`` ends the reply for the application. Behind it an upload runs to its end, because the server should get all of what
+was promised, and a short rest of a response is read away, because that is cheaper than a new connection. Everything else is
+dropped.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from .._model.messages import Message, RequestProgress, ResponseData, ResponseHead
+from .state import ReplyState, content_length
+
+DRAIN_LIMIT = 64 * 1024
+"""Bytes that are read away at most; about what one round trip of a new connection costs on a fast link."""
+DRAIN_SECONDS = 2.0
+"""How long reading them away may take."""
+
+
+class Rest(enum.Enum):
+    """What to do with the rest of an exchange that nobody looks at any more."""
+
+    DROP = "close the connection"
+    DRAIN = "read the response's rest away"
+    UPLOAD = "send the request's body to its end"
+
+
+class Remainder:
+    """What is left of an exchange, from ``close()`` on."""
+
+    __slots__ = ("_answered", "_bodiless", "_remaining", "_uploading")
+
+    def __init__(self, state: ReplyState) -> None:
+        has_body = state.request.body is not None
+        self._answered = state.head is not None
+        # Until there is an answer the server may still be busy with what we sent: going away would make it stop.
+        self._uploading = has_body and (not self._answered or state.is_uploading)
+        self._remaining = state.remaining()
+        self._bodiless = state.request.verb == "HEAD"
+
+    def decide(self) -> Rest:
+        """What to do now."""
+        if self._uploading:
+            return Rest.UPLOAD
+        if self._remaining is not None and self._remaining <= DRAIN_LIMIT:
+            return Rest.DRAIN
+        return Rest.DROP
+
+    def take(self, message: Message) -> Rest:
+        """What to do after ``message``."""
+        match message:
+            case RequestProgress(complete=complete):
+                self._uploading = not (complete and self._answered)
+            case ResponseHead(status_code=status, headers=headers):
+                self._answered = True
+                self._uploading = self._uploading and status is not None and status < 300
+                no_content = self._bodiless or status in (204, 304)
+                self._remaining = 0 if no_content else content_length(headers)
+            case ResponseData(data=data, wire_size=wire_size) if self._remaining is not None:
+                self._remaining = max(self._remaining - (len(data) if wire_size is None else wire_size), 0)
+            case _:
+                pass
+        return self.decide()

@@ -1,0 +1,294 @@
+"""The one object behind a reply: its state, its channel, its waiting tasks, and the exchange's cancel scope.
+
+The public class `Reply` is a façade over it for the application, the sink one for the exchange. Everything here is sync except
+the two places where somebody waits. The core knows its reply only weakly, so that dropping a reply frees it without the
+garbage collector.
+
+Two parking lots hold whoever waits: ``readers`` are tasks of the application in a waiting method, ``network`` is the exchange
+when the read buffer is full. Each is woken whenever what it waits for may have changed, and looks again.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Collection, Hashable, Mapping
+from typing import TYPE_CHECKING, Protocol
+from weakref import ref
+
+import trio
+
+from .._model.errors import OperationCanceledError, ReplyError, TimeoutError, UnknownContentError
+from .._model.events import Event, Progress, ReadyRead, without_question
+from .._model.messages import Message, ResponseData
+from .._model.urls import display
+from .closing import DRAIN_SECONDS, Remainder, Rest
+from .mailbox import Mailbox
+from .questions import Ask, QuestionDesk
+from .state import ReplyState, State
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from .._model.events import QuestionEvent
+    from .._model.request import Request
+    from .reply import Reply
+
+DEFAULT_READ_BUFFER = 1024 * 1024
+"""Unread bytes at which the network pauses by default: enough to keep a fast link busy between two reads."""
+
+
+class Owner(Protocol):
+    """What a reply needs of its manager."""
+
+    @property
+    def detached_timeout(self) -> float:
+        """Seconds without progress that work behind a closed reply may take."""
+        ...
+
+    @property
+    def observers(self) -> Collection[Mailbox[tuple[Reply, Event]]]:
+        """Who watches all replies."""
+        ...
+
+    @property
+    def question_handlers(self) -> Mapping[type, Callable[[Reply, QuestionEvent], Awaitable[None]]]:
+        """Handlers that answer before the reply's reader is asked, by the type of event."""
+        ...
+
+    def released(self, reply: Reply) -> None:
+        """``reply`` holds nothing any more: no task, no connection."""
+        ...
+
+
+def event_key(event: Event) -> Hashable | None:
+    """What coalesces: `ReadyRead`, and `Progress` per direction."""
+    if type(event) is ReadyRead:
+        return ReadyRead
+    if type(event) is Progress:
+        return event.direction
+    return None
+
+
+class Core:
+    """See the module's text."""
+
+    __slots__ = (
+        "_remainder",
+        "_reply",
+        "_user_deadline",
+        "desk",
+        "finish_waiters",
+        "is_reading",
+        "mailbox",
+        "max_size",
+        "network",
+        "owner",
+        "read_buffer_size",
+        "readers",
+        "released",
+        "scope",
+        "state",
+        "wanted",
+    )
+
+    def __init__(self, request: Request, owner: Owner) -> None:
+        self.state = ReplyState(request, now=trio.current_time())
+        self.owner = owner
+        self.scope = trio.CancelScope()
+        self.desk = QuestionDesk()
+        self.mailbox: Mailbox[Event] = Mailbox(event_key, _ReaderWatch(self))
+        self.readers = trio.lowlevel.ParkingLot()
+        self.network = trio.lowlevel.ParkingLot()
+        self.released = trio.Event()
+        self.read_buffer_size = request.read_buffer_size
+        self.max_size: int | None = None
+        self.wanted: float = 0
+        """Unread bytes up to which a waiting read needs the network to go on, whatever the buffer's limit."""
+        self.finish_waiters = 0
+        self.is_reading = False
+        self._remainder: Remainder | None = None
+        self._user_deadline = math.inf
+        self._reply: ref[Reply] | None = None
+
+    def bind(self, reply: Reply) -> None:
+        """Say whose core this is."""
+        self._reply = ref(reply)
+
+    # What the exchange does
+
+    def enter(self, message: Message) -> None:
+        """Take a message from the exchange and tell everybody."""
+        if self._remainder is not None:
+            self._carry_on(self._remainder.take(message))
+            return
+        self.emit(self.state.take(message, now=trio.current_time()))
+        if self.max_size is not None and len(self.state.buffer) > self.max_size and type(message) is ResponseData:
+            self.refuse_size(self.max_size)
+
+    def must_pause(self) -> bool:
+        """Whether the network has to wait for the reader (design of the read buffer: see ``docs/cancellation``)."""
+        unread = len(self.state.buffer)
+        limit = self.read_buffer_size
+        if limit == 0 or unread < self.wanted:
+            return False
+        if limit is None:
+            return unread >= DEFAULT_READ_BUFFER and not self.mailbox.has_waiter and not self.finish_waiters
+        return unread >= limit
+
+    async def wait_for_room(self) -> None:
+        """Until the reader has made room."""
+        while self.must_pause():
+            await self.network.park()
+
+    def complete(self) -> None:
+        """The handler has returned."""
+        self._end(self.state.complete(now=trio.current_time()))
+
+    def fail(self, failure: ReplyError) -> None:
+        """The handler has raised ``failure``."""
+        self._end(self.state.fail(failure, now=trio.current_time()))
+
+    def scope_cancelled(self) -> None:
+        """The reply's cancel scope has ended the exchange: by its deadline, or because somebody cancelled it."""
+        if trio.current_time() >= self.scope.deadline:
+            self.stop(TimeoutError("Operation timed out: the deadline of the reply's cancel scope has passed"))
+        self.stop(OperationCanceledError("Operation canceled"))
+
+    # What the application does
+
+    def abort(self) -> None:
+        """`Reply.abort`."""
+        self.stop(OperationCanceledError("Operation canceled"))
+
+    def refuse_size(self, max_size: int) -> None:
+        """Abort, because the body is larger than the caller wants."""
+        self.stop(UnknownContentError(f"the body is larger than max_size={max_size} bytes; raise the limit, or read it in pieces"))
+
+    def stop(self, failure: ReplyError) -> None:
+        """End the reply at once, the device closed; nothing happens if it has finished and nothing runs behind it."""
+        was_detached = self.state.state is State.DETACHED
+        was_running = self.state.is_running
+        self._end(self.state.stop(failure, now=trio.current_time()))
+        if was_running or was_detached:
+            self.scope.cancel()
+
+    def close(self) -> None:
+        """`Reply.close`."""
+        if not self.state.is_running:
+            return
+        remainder = Remainder(self.state)
+        rest = remainder.decide()
+        if rest is Rest.DROP:
+            self.abort()
+            return
+        events = self.state.detach(now=trio.current_time())
+        self._remainder = remainder
+        self._user_deadline = self.scope.deadline
+        self._end(events)
+        self._carry_on(rest)
+
+    def room_made(self) -> None:
+        """Something changed for which the network may be waiting."""
+        if self.network:
+            self.network.unpark_all()
+
+    # Both
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether work goes on behind a closed reply."""
+        return self.state.state is State.DETACHED
+
+    def emit(self, events: list[Event]) -> None:
+        """Deliver ``events``, and wake who waits for a change."""
+        for event in events:
+            self.mailbox.post(event)
+        observers = self.owner.observers
+        if observers and self._reply is not None and (reply := self._reply()) is not None:
+            for event in events:
+                for observer in observers:
+                    observer.post((reply, without_question(event)))
+        if self.readers:
+            self.readers.unpark_all()
+
+    async def ask(self, event: QuestionEvent, ask: Ask) -> None:
+        """Put ``event`` to the application, and wait until its question is settled."""
+        self.state.asked(now=trio.current_time())
+        if self.desk.refuses_all:
+            ask.refuse()
+        else:
+            await self.desk.put(ask, lambda: self.emit([event]))
+
+    async def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Block the calling task in a waiting method until ``ready()``; always a checkpoint."""
+        task = trio.lowlevel.current_task()
+        self.desk.blocked(task)
+        try:
+            if ready():
+                await trio.lowlevel.checkpoint()
+            while not ready():
+                await self.readers.park()
+        finally:
+            self.desk.unblocked(task)
+
+    def error(self) -> ReplyError | None:
+        """The reply's error as a new exception that names the reply; ``None`` if all went well."""
+        state = self.state
+        if state.failure is not None:
+            error = copy.copy(state.failure)
+            error.__cause__ = state.failure.__cause__
+        elif (kind := state.error.exception) is not None:
+            error = kind(state.error_string)
+        else:
+            return None
+        reply = None if self._reply is None else self._reply()
+        error.locate(url=display(state.url), status_code=state.status_code, reply=reply)
+        return error
+
+    def transfer_error(self) -> ReplyError | None:
+        """As `error`, but only for a failed transfer: an HTTP status is not one."""
+        return None if self.state.failure is None else self.error()
+
+    def _end(self, events: list[Event]) -> None:
+        """Deliver the last events, if these are they, and let go of everybody who waits."""
+        if events:
+            self.emit(events)
+            self.mailbox.end()
+            self.desk.refuse()
+            self.room_made()
+
+    def _carry_on(self, rest: Rest) -> None:
+        now = trio.current_time()
+        match rest:
+            case Rest.DROP:
+                self.stop(OperationCanceledError("Operation canceled"))
+            case Rest.DRAIN:
+                # Set once: a server that drips must not keep us.
+                self._user_deadline = min(self._user_deadline, now + DRAIN_SECONDS)
+                self.scope.deadline = self._user_deadline
+            case Rest.UPLOAD:
+                self.scope.deadline = min(self._user_deadline, now + self.owner.detached_timeout)
+
+
+class _ReaderWatch:
+    """Connects the event channel to the rules that depend on who reads it."""
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def receiving(self, task: trio.lowlevel.Task) -> None:
+        self._core.desk.event_wanted(task)
+
+    def waiting(self) -> None:
+        self._core.room_made()
+
+    def received(self, task: trio.lowlevel.Task, item: Event) -> None:
+        self._core.desk.event_received(task, item)
+
+    def closed(self) -> None:
+        self._core.desk.refuse()
+
+

@@ -1,0 +1,190 @@
+"""The public `Reply`: control, and the block that owns it.
+
+Entering the block starts the exchange as a task in the manager's nursery and returns at once; nothing of it runs before the
+block's first checkpoint. Leaving the block normally is ``close()``; leaving it through an exception is ``abort()`` and a short
+shielded wait until connection, task and files are released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, TypeVar, final
+
+import trio
+
+from .._model.bodies import is_detachable
+from .core import Core, Owner
+from .sink import run_exchange
+from .waiting import Waiting
+
+if TYPE_CHECKING:
+    from .._model.events import Event
+    from .._model.exchange import Handler
+    from .._model.request import Request
+
+RELEASE_SECONDS = 2.0
+"""How long leaving a block through an exception may wait for the exchange's resources. A thread may be stuck in the kernel."""
+
+M = TypeVar("M", bound="ReplyOwner")
+
+
+class ReplyOwner(Owner, Protocol):
+    """What the block needs of the manager, beyond what the core does."""
+
+    def begin(self, reply: Reply) -> None:
+        """Count ``reply`` among the running ones.
+
+        Raises:
+            trio.ClosedResourceError: the manager takes no new requests.
+        """
+        ...
+
+    def spawn(self, reply: Reply, handler: Handler) -> None:
+        """Start ``reply``'s exchange as a task."""
+        ...
+
+
+@final
+class Reply(Waiting):
+    """A running or finished exchange: typed events, a sequential device, and control over both.
+
+    Made by a manager's methods only. ``async for event in reply`` iterates over `events`.
+    """
+
+    __slots__ = ()
+
+    @property
+    def manager(self) -> Owner:
+        """The `Manager` that made this reply."""
+        return self._core.owner
+
+    @property
+    def events(self) -> trio.abc.ReceiveChannel[Event]:
+        """The reply's events. Unread `ReadyRead` and `Progress` coalesce; nothing else is ever dropped."""
+        return self._core.mailbox
+
+    def __aiter__(self) -> trio.abc.ReceiveChannel[Event]:
+        return self._core.mailbox
+
+    def abort(self) -> None:
+        """Stop at once: OPERATION_CANCELED, unread data gone, connection closed, upload stopped. Idempotent.
+
+        Does nothing after `Finished`, but stops what `close` left running.
+
+        Raises:
+            RuntimeError: called from outside Trio.
+        """
+        self._core.abort()
+
+    def close(self) -> None:
+        """Look away: the reply ends as by `abort`, but an upload goes on to its end, and a short rest is read away.
+
+        Idempotent; does nothing after `Finished`.
+
+        Raises:
+            RuntimeError: called from outside Trio.
+        """
+        trio.current_time()  # refuses a call from outside Trio even when there is nothing to do
+        self._core.close()
+
+    async def aclose(self) -> None:
+        """Close, and wait until the reply holds no connection and no task; cancelled, abort."""
+        self.close()
+        await self._released_or_aborted()
+
+    def raise_for_error(self) -> None:
+        """Nothing if there is no error so far.
+
+        Raises:
+            ReplyError: the reply's error, HTTP statuses from 400 on included (`NetworkError.exception`).
+        """
+        error = self._core.error()
+        if error is not None:
+            raise error
+
+    async def _released_or_aborted(self) -> None:
+        """A checkpoint that lasts until all is released; if it is cancelled, what still runs is aborted first."""
+        released = False
+        try:
+            await self._core.released.wait()
+            released = True
+        finally:
+            if not released:
+                await self._abort_and_release()
+
+    async def _abort_and_release(self) -> None:
+        self._core.abort()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + RELEASE_SECONDS):
+            await self._core.released.wait()
+
+    async def _leave(self) -> None:
+        """The normal end of the block."""
+        core = self._core
+        core.close()
+        if not core.is_detached or not is_detachable(self.request.body):
+            await self._released_or_aborted()
+            return
+        left = False
+        try:
+            await trio.lowlevel.checkpoint()
+            left = True
+        finally:
+            if not left:
+                await self._abort_and_release()
+
+
+def make_reply(request: Request, owner: Owner) -> Reply:
+    """A reply whose exchange has not begun."""
+    reply = object.__new__(Reply)
+    reply._core = Core(request, owner)
+    reply._core.bind(reply)
+    return reply
+
+
+class OpenReply:
+    """What the manager's verbs return: ``async with`` it to get the `Reply`. Can be entered once."""
+
+    __slots__ = ("_handler", "_owner", "_reply", "_request")
+
+    def __init__(self, request: Request, owner: ReplyOwner, handler: Handler) -> None:
+        self._request = request
+        self._owner = owner
+        self._handler = handler
+        self._reply: Reply | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._request.verb}: use 'async with' to open the reply>"
+
+    async def __aenter__(self) -> Reply:
+        if self._reply is not None:
+            raise RuntimeError("a reply's block is entered once; call the manager's method again for another reply")
+        await trio.lowlevel.checkpoint()
+        reply = make_reply(self._request, self._owner)
+        self._owner.begin(reply)
+        self._reply = reply
+        self._owner.spawn(reply, self._handler)
+        return reply
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        reply = self._reply
+        if reply is None:  # pragma: no cover - __aexit__ follows __aenter__
+            return
+        if exc is None:
+            await reply._leave()
+        else:
+            await reply._abort_and_release()
+
+
+async def run_inline(
+    request: Request, owner: ReplyOwner, handler: Handler, *, prepare: Callable[[Core], None]
+) -> Reply:
+    """Carry out an exchange in the calling task; for whole-exchange helpers, which nobody watches."""
+    reply = make_reply(request, owner)
+    owner.begin(reply)
+    reply._core.desk.refuses_all = True
+    prepare(reply._core)
+    await run_exchange(reply, handler)
+    return reply

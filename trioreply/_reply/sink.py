@@ -1,0 +1,108 @@
+"""The exchange's end of a reply: what a handler's ``sink`` is, and the task that runs the handler.
+
+This is the one place where ``Exception`` is caught: what a handler raises that is none of our errors (a bug in a body
+iterable, in the application's handler for questions, in a custom scheme) ends its own reply and no other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from .._model.errors import ReplyError, UnknownNetworkError
+from .._model.events import AuthenticationRequired, ProxyAuthenticationRequired, QuestionEvent, Redirected, SslErrors
+from .._model.messages import (
+    AuthenticationQuestion,
+    Message,
+    ProxyChallenge,
+    Question,
+    RedirectQuestion,
+    ResponseData,
+    TlsQuestion,
+)
+from .questions import Ask
+
+if TYPE_CHECKING:
+    from .._model.exchange import Handler
+    from .reply import Reply
+
+A = TypeVar("A")
+
+
+class ReplySink:
+    """The `Sink` of one reply."""
+
+    __slots__ = ("_core", "_reply")
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._core = reply._core  # the sink is part of the reply
+
+    async def put(self, message: Message) -> None:
+        """See `Sink.put`."""
+        core = self._core
+        core.enter(message)
+        if type(message) is ResponseData and core.must_pause():
+            await core.wait_for_room()
+
+    async def ask(self, question: Question[A]) -> A | None:
+        """See `Sink.ask`. The manager's handler is asked first; if it declines, the reply's reader."""
+        core = self._core
+        if not core.state.is_running:
+            return None
+        ask = Ask()
+        event = _event(question, ask)
+        handler = core.owner.question_handlers.get(type(event))
+        if handler is not None:
+            await handler(self._reply, event)
+        if not ask.is_settled:
+            await core.ask(event, ask)
+        return cast("A | None", ask.answer)  # the event's own method made it, by the question's type
+
+
+def _event(question: Question[A], ask: Ask) -> QuestionEvent:
+    match question:
+        case TlsQuestion(errors=errors, peer_chain=chain):
+            return SslErrors(errors, chain, question=ask)
+        case AuthenticationQuestion(url=url, challenge=challenge):
+            return AuthenticationRequired(url, challenge, question=ask)
+        case ProxyChallenge(proxy=proxy, challenge=challenge):
+            return ProxyAuthenticationRequired(proxy, challenge, question=ask)
+        case RedirectQuestion(status_code=status, url=url):
+            return Redirected(status, url, question=ask)
+        case _:
+            raise TypeError(f"a sink asks one of the question classes, not {question!r}")
+
+
+async def run_exchange(reply: Reply, handler: Handler) -> None:
+    """Carry out ``reply``'s exchange to its end, whatever that is; afterwards the reply has finished and holds nothing."""
+    core = reply._core  # the exchange is part of the reply
+    try:
+        if core.state.is_running or core.is_detached:
+            with core.scope:
+                await _exchange(reply, handler)
+        if core.scope.cancelled_caught:
+            core.scope_cancelled()
+    finally:
+        core.abort()  # no-op unless something else than the exchange's own end brought us here
+        core.released.set()
+        core.owner.released(reply)
+
+
+async def _exchange(reply: Reply, handler: Handler) -> None:
+    core = reply._core
+    try:
+        await handler(core.state.request, ReplySink(reply))
+        core.complete()
+    except ReplyError as error:
+        core.fail(_without_frames(error))
+    except Exception as error:
+        failure = UnknownNetworkError(f"{type(error).__name__}: {error}")
+        failure.__cause__ = error
+        core.fail(failure)
+
+
+def _without_frames(error: ReplyError) -> ReplyError:
+    """Frames hold the sink, the sink the reply, the reply this error: without them nothing needs the garbage collector."""
+    return error.with_traceback(None)
+
+

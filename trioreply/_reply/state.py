@@ -1,0 +1,376 @@
+"""The life of a reply: one table, and the record of facts that goes with it.
+
+A reply is always in one of five states. What happens to it (a message from the exchange, the end of the exchange, a call by
+the application) is an input; ``TABLE`` says for each state and input what the next state is and which events announce it. A
+pair that is not in the table is a mistake of whoever caused it, and raises. State is assigned in `ReplyState._move` and
+nowhere else; it changes before its events are seen, because they are only returned from here and delivered by the caller.
+
+=========  ==================================================================================
+PENDING    the exchange runs; no final response head (since the last redirect)
+RECEIVING  the head of a response is there; its body is coming
+FINISHED   over; what is unread can still be read
+DETACHED   over for the application (``close()``), while an upload or a short rest runs to its end unseen
+STOPPED    over, the device is closed: nothing can be read any more
+=========  ==================================================================================
+
+``ERROR`` in the table means "if there is an error". An HTTP status of 400 or more becomes the error at COMPLETE, not before:
+the error page is a body like any other (Qt).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from .._model.errors import NetworkError, OperationCanceledError, ReplyError, error_for_status, status_error_string
+from .._model.events import (
+    Encrypted,
+    ErrorOccurred,
+    Event,
+    Finished,
+    Informational,
+    MetaDataChanged,
+    ReadyRead,
+    Redirected,
+    RequestSent,
+    Retrying,
+    SocketStartedConnecting,
+)
+from .._model.headers import EMPTY, Headers
+from .._model.messages import (
+    ConnectionLeased,
+    ConnectionQueued,
+    Message,
+    RequestProgress,
+    ResponseData,
+    ResponseHead,
+    ResponseTrailers,
+)
+from .._model.options import Direction, Operation
+from .._model.timings import Timings
+from .._model.urls import display
+from .buffer import ReadBuffer
+from .progress import Meter
+
+if TYPE_CHECKING:
+    from yarl import URL
+
+    from .._model.request import Request
+    from .._model.tls import TlsInfo
+
+
+class State(enum.Enum):
+    """Where a reply is in its life."""
+
+    PENDING = "pending"
+    RECEIVING = "receiving"
+    FINISHED = "finished"
+    DETACHED = "detached"
+    STOPPED = "stopped"
+
+
+class Input(enum.Enum):
+    """What can happen to a reply."""
+
+    TRACE = "a message that is an event"
+    NOTE = "a message that is none"
+    SENT = "body bytes went out"
+    HEAD = "a response head came"
+    DATA = "body bytes came"
+    TRAILERS = "trailer fields came"
+    REDIRECT = "another hop begins"
+    ASK = "a question was put to the application"
+    COMPLETE = "the exchange ended well"
+    FAIL = "the exchange failed"
+    STOP = "stopped by abort(), a cancel scope or a timeout"
+    DETACH = "closed by close(), with work left that is worth finishing"
+
+
+class Emit(enum.Enum):
+    """Which events announce a move."""
+
+    MESSAGE = "the message itself"
+    METADATA = "MetaDataChanged"
+    READY_READ = "ReadyRead"
+    SENT = "Progress up, if it is the first, the last, or due"
+    RECEIVED = "Progress down, if it is due"
+    ERROR = "ErrorOccurred, if there is an error"
+    LAST_PROGRESS = "Progress down, always"
+    FINISHED = "Finished"
+
+
+_END = (Emit.ERROR, Emit.LAST_PROGRESS, Emit.FINISHED)
+_FROM_EXCHANGE = (Input.TRACE, Input.NOTE, Input.SENT, Input.HEAD, Input.DATA, Input.TRAILERS, Input.REDIRECT)
+
+TABLE: dict[tuple[State, Input], tuple[State, tuple[Emit, ...]]] = {
+    (State.PENDING, Input.TRACE): (State.PENDING, (Emit.MESSAGE,)),
+    (State.PENDING, Input.NOTE): (State.PENDING, ()),
+    (State.PENDING, Input.SENT): (State.PENDING, (Emit.SENT,)),
+    (State.PENDING, Input.HEAD): (State.RECEIVING, (Emit.METADATA,)),
+    (State.PENDING, Input.ASK): (State.PENDING, ()),
+    (State.PENDING, Input.FAIL): (State.FINISHED, _END),
+    (State.PENDING, Input.STOP): (State.STOPPED, _END),
+    (State.PENDING, Input.DETACH): (State.DETACHED, _END),
+    (State.RECEIVING, Input.TRACE): (State.RECEIVING, (Emit.MESSAGE,)),
+    (State.RECEIVING, Input.NOTE): (State.RECEIVING, ()),
+    (State.RECEIVING, Input.SENT): (State.RECEIVING, (Emit.SENT,)),
+    (State.RECEIVING, Input.DATA): (State.RECEIVING, (Emit.READY_READ, Emit.RECEIVED)),
+    (State.RECEIVING, Input.TRAILERS): (State.RECEIVING, ()),
+    (State.RECEIVING, Input.REDIRECT): (State.PENDING, (Emit.MESSAGE,)),
+    (State.RECEIVING, Input.ASK): (State.RECEIVING, ()),
+    (State.RECEIVING, Input.COMPLETE): (State.FINISHED, _END),
+    (State.RECEIVING, Input.FAIL): (State.FINISHED, _END),
+    (State.RECEIVING, Input.STOP): (State.STOPPED, _END),
+    (State.RECEIVING, Input.DETACH): (State.DETACHED, _END),
+    (State.FINISHED, Input.STOP): (State.FINISHED, ()),
+    (State.FINISHED, Input.DETACH): (State.FINISHED, ()),
+    **{(State.DETACHED, happening): (State.DETACHED, ()) for happening in (*_FROM_EXCHANGE, Input.DETACH)},
+    **{(State.DETACHED, end): (State.STOPPED, ()) for end in (Input.COMPLETE, Input.FAIL, Input.STOP)},
+    # The exchange may still say things while its cancellation is on the way.
+    **{(State.STOPPED, any_input): (State.STOPPED, ()) for any_input in Input if any_input is not Input.ASK},
+}
+
+_INPUTS: dict[type, Input] = {
+    ConnectionQueued: Input.NOTE,
+    ConnectionLeased: Input.NOTE,
+    SocketStartedConnecting: Input.TRACE,
+    Encrypted: Input.TRACE,
+    RequestSent: Input.TRACE,
+    Informational: Input.TRACE,
+    Retrying: Input.TRACE,
+    RequestProgress: Input.SENT,
+    ResponseHead: Input.HEAD,
+    ResponseData: Input.DATA,
+    ResponseTrailers: Input.TRAILERS,
+    Redirected: Input.REDIRECT,
+}
+
+
+class ReplyState:
+    """A reply's state and everything that is known about its exchange. No I/O, no clock: ``now`` is an argument."""
+
+    __slots__ = (
+        "buffer",
+        "down",
+        "error",
+        "error_string",
+        "failure",
+        "head",
+        "marks",
+        "redirects",
+        "request",
+        "reused",
+        "sent_all",
+        "state",
+        "tls",
+        "trailers",
+        "up",
+        "url",
+    )
+
+    def __init__(self, request: Request, *, now: float) -> None:
+        self.state = State.PENDING
+        self.request = request
+        self.url: URL = request.url
+        self.head: ResponseHead | None = None
+        self.trailers: Headers = EMPTY
+        self.redirects: list[Redirected] = []
+        self.tls: TlsInfo | None = None
+        self.error = NetworkError.NO_ERROR
+        self.error_string = "Unknown error"  # QIODevice's, while there is none
+        self.failure: ReplyError | None = None
+        self.buffer = ReadBuffer()
+        self.sent_all = request.body is None
+        self.marks = {"started": now}
+        self.reused = False
+        self.up: Meter | None = None
+        self.down = Meter(Direction.DOWNLOAD, now=now, interval=request.progress_interval)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the reply has not finished, as the application sees it."""
+        return self.state is State.PENDING or self.state is State.RECEIVING
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the device can be read."""
+        return self.is_running or self.state is State.FINISHED
+
+    @property
+    def status_code(self) -> int | None:
+        """The last response's status."""
+        return None if self.head is None else self.head.status_code
+
+    @property
+    def is_uploading(self) -> bool:
+        """Whether the request's body is still being sent. An answer that is no success ends that (RFC 9112 section 9.3)."""
+        return not self.sent_all and (self.status_code is None or self.status_code < 300)
+
+    @property
+    def timings(self) -> Timings:
+        """When the phases happened."""
+        return Timings(**self.marks, reused=self.reused)
+
+    def take(self, message: Message, *, now: float) -> list[Event]:
+        """Enter a message from the exchange.
+
+        Raises:
+            RuntimeError: the message does not fit the state, such as data before a head.
+        """
+        happening = _INPUTS.get(type(message))
+        if happening is None:
+            raise TypeError(f"a sink takes messages, not {message!r}")
+        if self.is_running and (self.state, happening) in TABLE:
+            self._absorb(message, now)
+        return self._move(happening, now, message)
+
+    def asked(self, *, now: float) -> None:
+        """Enter that a question was asked."""
+        self._move(Input.ASK, now)
+
+    def complete(self, *, now: float) -> list[Event]:
+        """Enter that the handler returned: success, unless the status says otherwise.
+
+        Raises:
+            RuntimeError: there was no response head.
+        """
+        if self.state is State.PENDING:
+            raise RuntimeError("the scheme's handler returned without a response head")
+        if self.state is State.RECEIVING and self.status_code is not None:
+            code = error_for_status(self.status_code)
+            if code is not NetworkError.NO_ERROR and self.head is not None:
+                self.error = code
+                self.error_string = status_error_string(self.status_code, self.head.reason, display(self.url))
+        return self._move(Input.COMPLETE, now)
+
+    def fail(self, failure: ReplyError, *, now: float) -> list[Event]:
+        """Enter that the exchange failed. A timeout closes the device, as in Qt; other failures leave it readable."""
+        if failure.code is NetworkError.TIMEOUT:
+            return self.stop(failure, now=now)
+        if self.is_running:
+            self._record(failure)
+        return self._move(Input.FAIL, now)
+
+    def stop(self, failure: ReplyError, *, now: float) -> list[Event]:
+        """Enter that the reply was stopped: the device closes and unread data is gone."""
+        if self.is_running:
+            self._record(failure)
+            self.buffer.clear()
+        return self._move(Input.STOP, now)
+
+    def detach(self, *, now: float) -> list[Event]:
+        """Enter ``close()`` with work left: the application sees the end, the exchange goes on."""
+        if self.is_running:
+            self._record(OperationCanceledError("Operation canceled"))
+            self.buffer.clear()
+        return self._move(Input.DETACH, now)
+
+    def _record(self, failure: ReplyError) -> None:
+        self.error = failure.code
+        self.error_string = str(failure)
+        self.failure = failure
+
+    def _move(self, happening: Input, now: float, message: Message | None = None) -> list[Event]:
+        move = TABLE.get((self.state, happening))
+        if move is None:
+            raise RuntimeError(f"out of order: {happening.value}, while the reply is {self.state.value}")
+        was_running = self.is_running
+        self.state, emits = move
+        if was_running and not self.is_running:
+            self.marks["finished"] = now
+        events = []
+        for emit in emits:
+            event = self._event(emit, now, message)
+            if event is not None:
+                events.append(event)
+        return events
+
+    def _event(self, emit: Emit, now: float, message: Message | None) -> Event | None:
+        match emit, message:
+            case Emit.READY_READ, ResponseData(data=data):
+                return ReadyRead(len(self.buffer)) if data else None
+            case Emit.RECEIVED, _:
+                return self.down.progress() if self.down.is_due(now) else None
+            case Emit.METADATA, ResponseHead(status_code=status, headers=headers):
+                return MetaDataChanged(status, headers)
+            case Emit.SENT, RequestProgress(complete=complete):
+                return self._sent_event(now, complete)
+            case (
+                Emit.MESSAGE,
+                SocketStartedConnecting() | Encrypted() | RequestSent() | Informational() | Retrying() | Redirected() as event,
+            ):
+                return event
+            case Emit.ERROR, _:
+                failed = self.error is not NetworkError.NO_ERROR
+                return ErrorOccurred(self.error, self.error_string) if failed else None
+            case Emit.LAST_PROGRESS, _:
+                return self.down.last_progress()
+            case _:
+                return Finished(self.error)
+
+    def _sent_event(self, now: float, complete: bool) -> Event | None:
+        is_first = "request_sent" not in self.marks
+        if self.up is not None and (is_first or complete or self.up.is_due(now)):
+            return self.up.progress()
+        return None
+
+    def _absorb(self, message: Message, now: float) -> None:
+        match message:
+            case ResponseData(data=data, wire_size=wire_size):
+                self.buffer.append(data)
+                self.down.done += len(data)
+                self.down.wire_done += len(data) if wire_size is None else wire_size
+            case ResponseHead(headers=headers):
+                self.head = message
+                self._expect(headers)
+                self.marks["head_received"] = now
+            case RequestProgress(done=done, total=total, complete=complete):
+                self._absorb_sent(done, total, now)
+                self.sent_all = complete
+            case ResponseTrailers(headers=headers):
+                self.trailers = headers
+            case Redirected(url=url):
+                self.url = url
+                self.redirects.append(message)
+            case Encrypted(tls=tls):
+                self.tls = tls
+                self.marks["encrypted"] = now
+            case RequestSent():
+                self.marks["request_sent"] = now
+            case ConnectionLeased(reused=reused):
+                self.marks["leased"] = now
+                self.marks.pop("request_sent", None)  # a second attempt sends it again
+                self.reused = reused
+            case SocketStartedConnecting():
+                self.marks.setdefault("connecting", now)
+            case _:
+                pass
+
+    def _absorb_sent(self, done: int, total: int | None, now: float) -> None:
+        if self.up is None:
+            self.up = Meter(Direction.UPLOAD, now=now, interval=self.request.progress_interval)
+        self.up.done = self.up.wire_done = done
+        self.up.total = self.up.wire_total = total
+
+    def _expect(self, headers: Headers) -> None:
+        """Learn the length of the body from the head; HEAD shows the length of what GET would give (Qt)."""
+        length = content_length(headers)
+        self.down.wire_total = length
+        self.down.total = length
+        self.down.done = self.down.wire_done = 0
+
+    def remaining(self) -> int | None:
+        """How many bytes of the response are still to come over the wire; ``None`` if nobody knows."""
+        if self.head is None:
+            return None
+        if self.request.operation is Operation.HEAD or self.head.status_code in (204, 304):
+            return 0
+        return None if self.down.wire_total is None else max(self.down.wire_total - self.down.wire_done, 0)
+
+
+def content_length(headers: Headers) -> int | None:
+    """The value of Content-Length if it is one number of a sane size, else ``None``."""
+    text = headers.get("Content-Length")
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 18:
+        return None
+    return int(text)

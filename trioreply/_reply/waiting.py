@@ -1,0 +1,270 @@
+"""The part of a reply that waits: reading to an end, and waiting for what happens next.
+
+Every method here is a checkpoint, and a cancelled one has consumed nothing: bytes leave the buffer only after the last place
+where it can be cancelled. So a read that needs much (``read_all``, ``read_exactly``, a line) tells the network how much is
+wanted and waits until it lies in the buffer, instead of collecting pieces of its own.
+
+After what was received a waiting read raises the reply's error, if the *transfer* failed. An HTTP status is not raised here.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Generic, TypeVar
+
+import trio
+
+from .._model.errors import NetworkError, UnknownContentError
+from .._model.headers import Headers
+from .device import Device
+
+T = TypeVar("T")
+
+MAX_LINE = 1024 * 1024
+"""The longest line `Waiting.lines` accepts by default: without a bound one line could fill the memory."""
+
+
+class Waiting(Device):
+    """The waiting methods."""
+
+    __slots__ = ()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """The next bytes, at most ``max_bytes``; ``b""`` at the end of the body.
+
+        Raises:
+            ReplyError: the transfer failed, and what had been received before has been read.
+            trio.BusyResourceError: another task is reading.
+        """
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError(f"max_bytes: {max_bytes} is less than 1")
+        with self._reading():
+            await self._until(1)
+            data = self._core.state.buffer.take_piece(max_bytes)
+            if data:
+                self._core.room_made()
+            else:
+                self._raise_transfer_error()
+            return data
+
+    async def read_all(self, max_size: int | None = None) -> bytes:
+        """The rest of the body.
+
+        Raises:
+            UnknownContentError: there are more than ``max_size`` bytes; the reply is aborted.
+            ReplyError: the transfer failed; what was received can still be read.
+            trio.BusyResourceError: another task is reading.
+        """
+        with self._reading():
+            buffer = self._core.state.buffer
+            await self._until(math.inf if max_size is None else max_size + 1)
+            if max_size is not None and len(buffer) > max_size:
+                self._core.refuse_size(max_size)
+                self._raise_too_large(max_size)
+            self._raise_transfer_error()
+            return buffer.read()
+
+    async def read_exactly(self, n: int) -> bytes:
+        """The next ``n`` bytes.
+
+        Raises:
+            UnknownContentError: the body ended before; what there is stays readable.
+            ReplyError: the transfer failed before; what was received can still be read.
+            trio.BusyResourceError: another task is reading.
+        """
+        if n < 0:
+            raise ValueError(f"n: {n} is negative")
+        with self._reading():
+            await self._until(n)
+            available = self.bytes_available
+            if available < n:
+                self._raise_transfer_error()
+                raise UnknownContentError(f"the body ended after {available} of the {n} bytes that were to be read", url=str(self.url))
+            return self.read(n)
+
+    def chunks(self) -> Chunks[bytes]:
+        """Iterate over the body as it comes: ``async for chunk in reply.chunks()``.
+
+        Raises (from the iteration):
+            ReplyError, trio.BusyResourceError: as `receive_some`.
+        """
+        return Chunks(self.receive_some)
+
+    def lines(self, max_size: int = MAX_LINE) -> Chunks[bytes]:
+        """Iterate over the body's lines, each with its line feed, as `read_line` gives them.
+
+        Raises (from the iteration):
+            UnknownContentError: a line is longer than ``max_size`` bytes; the reply is aborted.
+            ReplyError, trio.BusyResourceError: as `receive_some`.
+        """
+
+        async def next_line() -> bytes:
+            return await self._receive_line(max_size)
+
+        return Chunks(next_line)
+
+    async def _receive_line(self, max_size: int) -> bytes:
+        core = self._core
+        with self._reading():
+            core.wanted = max_size + 1
+            core.room_made()
+            await core.wait_until(lambda: self.can_read_line or self.bytes_available > max_size or not core.state.is_running)
+            end = core.state.buffer.line_end()
+            if (self.bytes_available if end is None else end) > max_size:
+                core.refuse_size(max_size)
+                self._raise_too_large(max_size)
+            if end is None:
+                self._raise_transfer_error()
+            return self.read_line()
+
+    async def text(self, max_size: int | None = None) -> str:
+        """The rest of the body as text, by the charset of Content-Type (UTF-8 if it names none).
+
+        Raises:
+            UnknownContentError: the charset is unknown, the bytes do not fit it, or there are more than ``max_size``.
+            ReplyError, trio.BusyResourceError: as `read_all`.
+        """
+        return decode_body(await self.read_all(max_size), self.headers)
+
+    async def json(self, max_size: int | None = None) -> object:
+        """The rest of the body as what its JSON means.
+
+        Raises:
+            UnknownContentError: it is no JSON, or there are more than ``max_size`` bytes.
+            ReplyError, trio.BusyResourceError: as `read_all`.
+        """
+        return decode_json(await self.read_all(max_size))
+
+    async def wait_metadata(self) -> None:
+        """Until the head of a response is there.
+
+        Raises:
+            ReplyError: the reply ended without one.
+        """
+        core = self._core
+        await core.wait_until(lambda: core.state.head is not None or not core.state.is_running)
+        if core.state.head is None and (error := core.error()) is not None:
+            raise error
+
+    async def wait_finished(self) -> NetworkError:
+        """Until the reply has finished; how it ended. Never raises the reply's error.
+
+        With ``read_buffer_size=n`` another task must read meanwhile, or a body of more than n bytes never ends.
+        """
+        core = self._core
+        core.finish_waiters += 1
+        core.room_made()
+        try:
+            await core.wait_until(lambda: not core.state.is_running)
+        finally:
+            core.finish_waiters -= 1
+        return core.state.error
+
+    @property
+    def stream(self) -> ReplyStream:
+        """The same bytes as a `trio.abc.ReceiveStream`."""
+        return ReplyStream(self)
+
+    async def aclose(self) -> None:
+        """Close, and wait until the reply holds no connection and no task; cancelled, abort."""
+        raise NotImplementedError  # pragma: no cover - Reply, the only subclass, has it
+
+    async def _until(self, wanted: float) -> None:
+        """Block until ``wanted`` bytes lie in the buffer, or no more will come."""
+        core = self._core
+        core.wanted = wanted
+        core.room_made()
+        await core.wait_until(lambda: len(core.state.buffer) >= wanted or not core.state.is_running)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        core = self._core
+        if core.is_reading:
+            raise trio.BusyResourceError("another task is already reading this reply")
+        core.is_reading = True
+        try:
+            yield
+        finally:
+            core.is_reading = False
+            core.wanted = 0
+
+    def _raise_transfer_error(self) -> None:
+        error = self._core.transfer_error()
+        if error is not None:
+            raise error
+
+    def _raise_too_large(self, max_size: int) -> None:
+        self._raise_transfer_error()
+        # The reply had already finished well, so it keeps its own (happy) end.
+        raise UnknownContentError(f"{self.bytes_available} bytes are unread, more than max_size={max_size}", url=str(self.url))
+
+
+class Chunks(Generic[T]):
+    """An asynchronous iterator over calls of a function, until one gives nothing. Needs no closing."""
+
+    __slots__ = ("_receive",)
+
+    def __init__(self, receive: Callable[[], Awaitable[T]]) -> None:
+        self._receive = receive
+
+    def __aiter__(self) -> Chunks[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        item = await self._receive()
+        if not item:
+            raise StopAsyncIteration
+        return item
+
+
+class ReplyStream(trio.abc.ReceiveStream):
+    """A reply's body as a stream; closing it closes the reply."""
+
+    def __init__(self, reply: Waiting) -> None:
+        self._reply = reply
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """As `Reply.receive_some`."""
+        return await self._reply.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        """As `Reply.aclose`."""
+        await self._reply.aclose()
+
+
+def decode_body(body: bytes, headers: Headers) -> str:
+    """``body`` as text, by the charset parameter of Content-Type.
+
+    Raises:
+        UnknownContentError: no such charset, or the bytes do not fit it.
+    """
+    charset = _charset(headers.get("Content-Type", ""))
+    try:
+        return codecs.decode(body, charset)
+    except (LookupError, UnicodeError, TypeError) as error:
+        raise UnknownContentError(f"the body is not text in charset {charset!r}: {error}; use the bytes") from error
+
+
+def decode_json(body: bytes) -> object:
+    """What the JSON text ``body`` means.
+
+    Raises:
+        UnknownContentError: it is no JSON.
+    """
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise UnknownContentError(f"the body is not JSON: {error}") from error
+    return value
+
+
+def _charset(content_type: str) -> str:
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"') or "utf-8"
+    return "utf-8"
