@@ -48,16 +48,16 @@ class PathBody:
     path: str
 
 
-@frozen
+@frozen(eq=False)
 class FileBody:
-    """A binary file that the caller opened; sent from its position at the time of the request."""
+    """A binary file that the caller opened; sent from its position when the sending first began. Equal only to itself."""
 
     file: BinaryIO
 
 
-@frozen
+@frozen(eq=False)
 class StreamBody:
-    """Bytes that come while they are sent: the length is unknown and they come once."""
+    """Bytes that come while they are sent: the length is unknown and they come once. Equal only to itself."""
 
     source: AsyncIterable[bytes] | ByteReceiver
 

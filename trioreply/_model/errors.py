@@ -80,6 +80,8 @@ class ReplyError(Exception):
 
     code: ClassVar[NetworkError]
     """Qt's code for this kind of failure."""
+    resendable = False
+    """Whether nothing of an answer had come, so that the request may be sent again if its method and body allow."""
 
     def __init__(
         self, message: str = "", *, url: str | None = None, status_code: int | None = None, reply: ReplyLike | None = None

@@ -13,12 +13,12 @@ from attrs import Attribute, field, frozen
 N = TypeVar("N", int, float)
 
 
-def _positive_int(instance: object, attribute: Attribute[int], value: object) -> None:
+def _positive_int(_instance: object, attribute: Attribute[int], value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{attribute.name}: {value!r} is not a count of connections; give an integer from 1 on")
 
 
-def _positive_seconds(instance: object, attribute: Attribute[N], value: object) -> None:
+def _positive_seconds(_instance: object, attribute: Attribute[N], value: object) -> None:
     # bool is an int to Python, and NaN would compare as "not yet" for ever.
     if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value) or value <= 0:
         raise ValueError(f"{attribute.name}: {value!r} is not a number of seconds above 0; math.inf means never")
@@ -35,14 +35,14 @@ class Limits:
     """
 
     per_host: int = field(default=6, validator=_positive_int)
-    """Connections to one origin. 6 is what Qt and the browsers use, so servers are tuned to it, and their owners take more
-    for an attack. HTTP/2 needs only one."""
+    """Connections to one origin. 6 is what Qt and the browsers use, so servers are tuned to it, and their owners take
+    more for an attack. HTTP/2 needs only one."""
     total: int = field(default=100, validator=_positive_int)
-    """Connections altogether. 100 serves 16 origins at their full 6, and leaves a process most of the 256 descriptors that
-    the strictest common system (macOS) allows it by default."""
+    """Connections altogether. 100 serves 16 origins at their full 6, and leaves a process most of the 256 descriptors
+    that the strictest common system (macOS) allows it by default."""
     idle_expiry: float = field(default=120, validator=_positive_seconds)
-    """Seconds for which an unused connection is kept; `math.inf` keeps it until the peer closes it. 120 is the default of
-    Qt's ``ConnectionCacheExpiryTimeoutSecondsAttribute``; servers that give up earlier are noticed when they do."""
+    """Seconds for which an unused connection is kept; `math.inf` keeps it until the peer closes it. 120 is the default
+    of Qt's ``ConnectionCacheExpiryTimeoutSecondsAttribute``; servers that give up earlier are noticed when they do."""
     max_idle: int = field(default=20, validator=_positive_int)
-    """Unused connections kept altogether; the oldest leaves first. 20 keeps three origins warm at their full 6, and bounds
-    what an application that visits many hosts once each holds open at the servers' cost."""
+    """Unused connections kept altogether; the oldest leaves first. 20 keeps three origins warm at their full 6, and
+    bounds what an application that visits many hosts once each holds open at the servers' cost."""

@@ -122,6 +122,10 @@ class Reply(Waiting):
         """The normal end of the block."""
         core = self._core
         core.close()
+        if not core.state.is_open and not core.is_detached:
+            await self._abort_and_release()  # it is stopping already; a thread stuck in the kernel must not keep us
+            await trio.lowlevel.checkpoint()
+            return
         if not core.is_detached or not is_detachable(self.request.body):
             await self._released_or_aborted()
             return

@@ -9,9 +9,7 @@ After what was received a waiting read raises the reply's error, if the *transfe
 
 from __future__ import annotations
 
-import codecs
 import contextlib
-import json
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Generic, TypeVar
@@ -19,7 +17,7 @@ from typing import Generic, TypeVar
 import trio
 
 from .._model.errors import NetworkError, UnknownContentError
-from .._model.headers import Headers
+from .._model.text import decode_body, decode_json
 from .device import Device
 
 T = TypeVar("T")
@@ -234,37 +232,3 @@ class ReplyStream(trio.abc.ReceiveStream):
     async def aclose(self) -> None:
         """As `Reply.aclose`."""
         await self._reply.aclose()
-
-
-def decode_body(body: bytes, headers: Headers) -> str:
-    """``body`` as text, by the charset parameter of Content-Type.
-
-    Raises:
-        UnknownContentError: no such charset, or the bytes do not fit it.
-    """
-    charset = _charset(headers.get("Content-Type", ""))
-    try:
-        return codecs.decode(body, charset)
-    except (LookupError, UnicodeError, TypeError) as error:
-        raise UnknownContentError(f"the body is not text in charset {charset!r}: {error}; use the bytes") from error
-
-
-def decode_json(body: bytes) -> object:
-    """What the JSON text ``body`` means.
-
-    Raises:
-        UnknownContentError: it is no JSON.
-    """
-    try:
-        value: object = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise UnknownContentError(f"the body is not JSON: {error}") from error
-    return value
-
-
-def _charset(content_type: str) -> str:
-    for parameter in content_type.split(";")[1:]:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return value.strip().strip('"') or "utf-8"
-    return "utf-8"

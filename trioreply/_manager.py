@@ -1,0 +1,483 @@
+"""The manager: it owns a nursery, the connections, and every reply that was opened through it.
+
+Exchanges run as tasks in the manager's nursery, whoever opened them, so that what was closed can end in the background and
+nothing outlives the manager. The nursery is entered and left by hand in `OpenManager`, for one reason: an exception raised in
+the manager's block must leave it as itself, not in a group. It does, because no task of ours raises (exchanges end in replies,
+not in exceptions), and so the nursery has nothing to add, save for a `KeyboardInterrupt` and its like.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from types import MappingProxyType, TracebackType
+from typing import TypedDict, Unpack, cast, final
+
+import trio
+from attrs import frozen
+from yarl import URL
+
+from ._model.bodies import BodySource
+from ._model.errors import ReplyError
+from ._model.events import (
+    AuthenticationRequired,
+    Event,
+    ProxyAuthenticationRequired,
+    QuestionEvent,
+    Redirected,
+    SslErrors,
+)
+from ._model.exchange import Handler, Policy
+from ._model.headers import HeaderSource, Headers, make_headers
+from ._model.limits import Limits
+from ._model.messages import Message
+from ._model.options import Operation
+from ._model.request import Request, RequestFields
+from ._model.response import Response
+from ._model.urls import make_url
+from ._net.connection import Origin
+from ._net.dial import SystemResolver, TcpDialer
+from ._net.interfaces import Dialer, Resolver
+from ._net.pool import Pool
+from ._net.slots import SlotCounts
+from ._net.upload import Uploads
+from ._policies.deadlines import deadlines
+from ._policies.pipeline import build
+from ._policies.resend import resend
+from ._reply.core import Core, event_key
+from ._reply.mailbox import Mailbox
+from ._reply.reply import RELEASE_SECONDS, OpenReply, Reply, run_inline
+from ._reply.sink import run_exchange
+from ._schemes.data import data
+from ._schemes.http import HttpEnvironment, http, open_connection
+from ._schemes.registry import Registry
+from ._version import __version__
+from ._wire.h1 import H11Codec
+
+POLICIES: tuple[Policy, ...] = (
+    deadlines,  # outermost: whatever the others do within takes its time from the same budget
+    resend,  # innermost: it repeats what went over one connection, and nothing else
+)
+"""The pipeline, outermost first. A request passes through it downwards, what happens comes up through it."""
+
+QuestionHandler = Callable[[Reply, QuestionEvent], Awaitable[None]]
+
+
+class ManagerConfig(TypedDict, total=False):
+    """The keywords of `open_manager`."""
+
+    schemes: Iterable[str] | None
+    base_url: str | URL | None
+    headers: HeaderSource | None
+    user_agent: str
+    transfer_timeout: float | None
+    connect_timeout: float
+    detached_timeout: float
+    limits: Limits
+    resolver: Resolver
+    dialer: Dialer
+    ssl_errors: Callable[[Reply, SslErrors], Awaitable[None]] | None
+    authenticator: Callable[[Reply, AuthenticationRequired], Awaitable[None]] | None
+    proxy_authenticator: Callable[[Reply, ProxyAuthenticationRequired], Awaitable[None]] | None
+    redirect_verifier: Callable[[Reply, Redirected], Awaitable[None]] | None
+
+
+class FetchFields(RequestFields, total=False):
+    """The keywords of `Manager.fetch`: those of the verbs, and what the verb would say."""
+
+    operation: Operation
+    verb: str
+    body: BodySource | None
+
+
+_QUESTION_HANDLERS: dict[str, type[QuestionEvent]] = {
+    "ssl_errors": SslErrors,
+    "authenticator": AuthenticationRequired,
+    "proxy_authenticator": ProxyAuthenticationRequired,
+    "redirect_verifier": Redirected,
+}
+
+
+@frozen(kw_only=True)
+class ManagerStatistics:
+    """A snapshot of a manager."""
+
+    connections: Mapping[str, SlotCounts]
+    """By origin, such as ``"http://example.org:80"``."""
+    leases: int
+    """Connections in use or being dialled."""
+    idle: int
+    """Connections kept for the next request."""
+    queued: int
+    """Requests that wait for a connection."""
+    replies_running: int
+    """Replies whose exchange has not ended, closed ones with work left included."""
+
+
+@final
+class Manager:
+    """Opens replies. Made by `open_manager`."""
+
+    def __init__(self, nursery: trio.Nursery, config: ManagerConfig) -> None:
+        self._nursery = nursery
+        self._accepting = True
+        self._replies: set[Reply] = set()
+        self._none_left = trio.lowlevel.ParkingLot()
+        self._observers: set[Mailbox[tuple[Reply, Event]]] = set()
+        base_url = config.get("base_url")
+        self._base_url = None if base_url is None else make_url(base_url, field="base_url")
+        user_agent = config.get("user_agent", f"trioreply/{__version__}")
+        self._headers = _with_missing(
+            make_headers(config.get("headers")), make_headers({"User-Agent": user_agent} if user_agent else None)
+        )
+        self._transfer_timeout = config.get("transfer_timeout")
+        self._detached_timeout = config.get("detached_timeout", 30.0)
+        self._question_handlers = MappingProxyType(
+            {event: config[name] for name, event in _QUESTION_HANDLERS.items() if config.get(name) is not None}  # type: ignore[literal-required]  # the table's keys are the TypedDict's
+        )
+        self._pool = Pool(config.get("limits", Limits()), spawn=self._spawn_long_lived)
+        self._env = HttpEnvironment(
+            pool=self._pool,
+            resolver=config.get("resolver") or SystemResolver(),
+            dialer=config.get("dialer") or TcpDialer(),
+            make_codec=H11Codec,
+            uploads=Uploads(run_sync=trio.to_thread.run_sync),
+            connect_timeout=config.get("connect_timeout", 30.0),
+            close_later=partial(self._nursery.start_soon, trio.aclose_forcefully),
+        )
+        self._registry = Registry(config.get("schemes"))
+        self._registry.register("http", partial(http, self._env))
+        self._registry.register("data", data)
+        self._handler = build(POLICIES, self._registry)
+
+    def __repr__(self) -> str:
+        state = "open" if self._accepting else "closed"
+        return f"<Manager {state}, {len(self._replies)} replies running, {self._pool!r}>"
+
+    # Verbs
+
+    def get(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+        """Open a GET: ``async with manager.get(url) as reply``. For the keywords see `Request`.
+
+        Raises:
+            ValueError, TypeError: a field is impossible; the text starts with its name.
+        """
+        return self._open(url, Operation.GET, "GET", body, fields)
+
+    def head(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+        """Open a HEAD; as `get`."""
+        return self._open(url, Operation.HEAD, "HEAD", body, fields)
+
+    def post(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+        """Open a POST; as `get`."""
+        return self._open(url, Operation.POST, "POST", body, fields)
+
+    def put(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+        """Open a PUT; as `get`."""
+        return self._open(url, Operation.PUT, "PUT", body, fields)
+
+    def delete(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+        """Open a DELETE (``deleteResource``); as `get`."""
+        return self._open(url, Operation.DELETE, "DELETE", body, fields)
+
+    def patch(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+        """Open a PATCH; as `get`."""
+        return self._open(url, Operation.CUSTOM, "PATCH", body, fields)
+
+    def send_custom(
+        self, url: str | URL | Request, verb: str, body: BodySource | None = None, **fields: Unpack[RequestFields]
+    ) -> OpenReply:
+        """Open a request with any method; as `get`. The well-known ones, in any case, are their operations."""
+        return self._open(url, Operation.CUSTOM, verb, body, fields)
+
+    def send(self, request: Request) -> OpenReply:
+        """Open ``request`` as it is, the manager's defaults added."""
+        return OpenReply(self._complete(request), self, self._handler)
+
+    async def fetch(
+        self,
+        url: str | URL | Request,
+        *,
+        raise_for_error: bool = True,
+        max_size: int | None = None,
+        **fields: Unpack[FetchFields],
+    ) -> Response:
+        """Carry out a whole exchange, and give its outcome. Questions go to the manager's handlers, or are refused.
+
+        Args:
+            raise_for_error: raise for HTTP statuses from 400 on, too.
+            max_size: the largest body, in bytes, that is wanted; ``None`` for any.
+
+        Raises:
+            ReplyError: the transfer failed; with ``raise_for_error`` also for the status.
+            UnknownContentError: the body is larger than ``max_size``.
+            trio.ClosedResourceError: the manager is closed.
+        """
+        if isinstance(url, Request):
+            request = self._complete(url.replace(**fields) if fields else url)
+        else:
+            request = self._complete(Request(self._absolute(url), **fields))
+        await trio.lowlevel.checkpoint()
+
+        def prepare(core: Core) -> None:
+            core.read_buffer_size = 0
+            core.max_size = max_size
+
+        reply = await run_inline(request, self, self._handler, prepare=prepare)
+        return _response(reply, raise_for_error=raise_for_error)
+
+    # The manager itself
+
+    async def preconnect(self, url: str | URL) -> None:
+        """Open a connection for a later request to ``url``'s origin, and keep it.
+
+        Raises:
+            ReplyError: it could not be connected.
+            ValueError: ``url`` is not a http: URL.
+        """
+        target = self._absolute(url)
+        if target.scheme != "http" or not target.raw_host:
+            raise ValueError(f"url: {url!s} has no connection to open; give a http: URL")
+        self._require_open()
+        await trio.lowlevel.checkpoint()
+        origin = Origin.of(target)
+        connection = await open_connection(self._env, origin, timeout=self._env.connect_timeout, sink=_Nobody())
+        self._pool.put_idle(origin, connection)
+
+    def clear_connections(self) -> None:
+        """Close all connections; replies that use one fail with OPERATION_CANCELED (``clearConnectionCache``)."""
+        self._pool.close_all()
+
+    @property
+    def supported_schemes(self) -> tuple[str, ...]:
+        """The schemes of the URLs that can be opened."""
+        return self._registry.supported
+
+    def register_scheme(self, name: str, handler: Handler) -> None:
+        """Serve URLs of scheme ``name`` with ``handler`` (`trioreply.abc.Handler`).
+
+        Raises:
+            ValueError: ``name`` is not the name of a scheme.
+        """
+        self._registry.register(name, handler)
+
+    def statistics(self) -> ManagerStatistics:
+        """A snapshot of connections, queue and replies."""
+        pool = self._pool.statistics()
+        return ManagerStatistics(
+            connections=MappingProxyType({str(origin): counts for origin, counts in pool.origins.items()}),
+            leases=pool.total.connecting + pool.total.active,
+            idle=pool.total.idle,
+            queued=pool.total.queued,
+            replies_running=len(self._replies),
+        )
+
+    @asynccontextmanager
+    async def observe(self) -> AsyncIterator[trio.abc.ReceiveChannel[tuple[Reply, Event]]]:
+        """Watch all replies: ``async with manager.observe() as events`` gives pairs ``(reply, event)``.
+
+        For tools. It slows nobody down, and cannot answer: questions arrive as copies. Unread `ReadyRead` and `Progress`
+        coalesce per reply; nothing else is dropped. The channel ends with the manager.
+        """
+        mailbox: Mailbox[tuple[Reply, Event]] = Mailbox(_observer_key)
+        self._observers.add(mailbox)
+        try:
+            yield mailbox
+        finally:
+            self._observers.discard(mailbox)
+            mailbox.close()
+
+    # What replies need of their manager (`ReplyOwner`)
+
+    @property
+    def detached_timeout(self) -> float:
+        """Seconds without progress that work behind a closed reply may take."""
+        return self._detached_timeout
+
+    @property
+    def observers(self) -> set[Mailbox[tuple[Reply, Event]]]:
+        """The channels of `observe`."""
+        return self._observers
+
+    @property
+    def question_handlers(self) -> Mapping[type, QuestionHandler]:
+        """The handlers that answer before a reply's reader is asked."""
+        return cast("Mapping[type, QuestionHandler]", self._question_handlers)  # each is called with its own event type
+
+    def begin(self, reply: Reply) -> None:
+        """See `ReplyOwner.begin`."""
+        self._require_open()
+        self._replies.add(reply)
+
+    def spawn(self, reply: Reply, handler: Handler) -> None:
+        """See `ReplyOwner.spawn`."""
+        self._nursery.start_soon(run_exchange, reply, handler)
+
+    def released(self, reply: Reply) -> None:
+        """See `Owner.released`."""
+        self._replies.discard(reply)
+        if not self._replies:
+            self._none_left.unpark_all()
+
+    def _require_open(self) -> None:
+        if not self._accepting:
+            raise trio.ClosedResourceError("this manager is closed; open replies inside its block")
+
+    def _open(
+        self, url: str | URL | Request, operation: Operation, verb: str, body: BodySource | None, fields: RequestFields
+    ) -> OpenReply:
+        if isinstance(url, Request):
+            request = url.replace(operation=operation, verb=verb, body=url.body if body is None else body, **fields)
+        else:
+            request = Request(self._absolute(url), operation=operation, verb=verb, body=body, **fields)
+        return self.send(request)
+
+    def _absolute(self, url: str | URL) -> URL:
+        checked = make_url(url)
+        if self._base_url is None or checked.scheme:
+            return checked
+        # As QNetworkRequestFactory: exactly one slash between the two paths, and nothing is resolved.
+        path = f"{self._base_url.raw_path.rstrip('/')}/{checked.raw_path.lstrip('/')}"
+        joined = self._base_url.with_path(path, encoded=True)
+        return joined.with_query(checked.query) if checked.raw_query_string else joined
+
+    def _complete(self, request: Request) -> Request:
+        """``request`` with what the manager says where it says nothing itself."""
+        headers = _with_missing(request.headers, self._headers)
+        timeout = self._transfer_timeout if request.transfer_timeout is None else request.transfer_timeout
+        url = self._absolute(request.url)
+        return request.replace(url=url, headers=headers, transfer_timeout=timeout)
+
+    def _spawn_long_lived(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Start a task that serves everybody, so it must not carry the context of whoever happened to come first."""
+        contextvars.Context().run(self._nursery.start_soon, task)
+
+    async def _finish(self) -> None:
+        """The normal end: running replies are aborted, detached work ends, and idle connections are closed."""
+        await trio.lowlevel.checkpoint()
+        for reply in list(self._replies):
+            if reply.is_running:
+                reply.abort()
+        while self._replies:
+            await self._none_left.park()
+
+    async def _tear_down(self) -> None:
+        """The end in any case: nothing is left afterwards."""
+        for reply in list(self._replies):
+            reply.abort()
+        self._pool.close_idle()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + RELEASE_SECONDS):
+            while self._replies:
+                await self._none_left.park()
+        for observer in self._observers:
+            observer.end()
+        self._nursery.cancel_scope.cancel()
+
+
+class OpenManager:
+    """What `open_manager` returns: ``async with`` it to get the `Manager`. Can be entered once."""
+
+    def __init__(self, config: ManagerConfig) -> None:
+        self._config = config
+        self._nursery_block = trio.open_nursery()
+        self._manager: Manager | None = None
+
+    async def __aenter__(self) -> Manager:
+        if self._manager is not None:
+            raise RuntimeError("a manager's block is entered once; call open_manager() again for another manager")
+        nursery = await self._nursery_block.__aenter__()
+        self._manager = Manager(nursery, self._config)
+        return self._manager
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        manager = self._manager
+        if manager is None:  # pragma: no cover - __aexit__ follows __aenter__
+            return None
+        manager._accepting = False
+        if manager._nursery.cancel_scope.cancel_called:
+            # A KeyboardInterrupt or its like in one of our tasks has cancelled the block: only the nursery may unwind that.
+            return await self._nursery_block.__aexit__(exc_type, exc, traceback)
+        try:
+            if exc is None:
+                await manager._finish()
+        finally:
+            await manager._tear_down()
+            await self._nursery_block.__aexit__(None, None, None)
+        return None
+
+
+def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
+    """Open a manager: ``async with trioreply.open_manager() as manager``.
+
+    Args:
+        schemes: the URL schemes that may be used at all; default: all that are registered.
+        base_url: what relative URLs are appended to.
+        headers: fields for every request that does not set them itself.
+        user_agent: the User-Agent; empty for none.
+        transfer_timeout: seconds without progress after which an exchange ends as TIMEOUT; default: never.
+        connect_timeout: seconds for name resolution and connecting; default 30.
+        detached_timeout: seconds without progress that an upload behind a closed reply may take; default 30.
+        limits: how many connections; see `Limits`.
+        resolver, dialer: replace name resolution and connecting; see `trioreply.abc`.
+        ssl_errors, authenticator, proxy_authenticator, redirect_verifier: ``async (reply, event)`` handlers that may answer
+            a question on the event before the reply's reader is asked.
+
+    Raises:
+        ValueError, TypeError: an option is impossible; the text starts with its name.
+    """
+    unknown = config.keys() - ManagerConfig.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"open_manager() has no option {', '.join(sorted(unknown))}")
+    return OpenManager(config)
+
+
+async def fetch(
+    url: str | URL | Request,
+    *,
+    raise_for_error: bool = True,
+    max_size: int | None = None,
+    **fields: Unpack[FetchFields],
+) -> Response:
+    """`Manager.fetch` with a manager of its own, for a program that fetches one thing."""
+    async with open_manager() as manager:
+        return await manager.fetch(url, raise_for_error=raise_for_error, max_size=max_size, **fields)
+
+
+class _Nobody:
+    """A sink for what nobody waits for."""
+
+    async def put(self, message: Message) -> None:
+        """Forget ``message``."""
+
+
+def _observer_key(item: tuple[Reply, Event]) -> tuple[Reply, object] | None:
+    reply, event = item
+    key = event_key(event)
+    return None if key is None else (reply, key)
+
+
+def _with_missing(headers: Headers, defaults: Headers) -> Headers:
+    """``headers``, and those of ``defaults`` whose names it lacks."""
+    missing = [(name, value) for name, value in defaults.items() if name not in headers]
+    return make_headers([*headers.items(), *missing]) if missing else headers
+
+
+def _response(reply: Reply, *, raise_for_error: bool) -> Response:
+    core = reply._core  # fetch is part of the library; the reply never leaves it
+    error: ReplyError | None = core.error() if raise_for_error else core.transfer_error()
+    if error is not None:
+        raise error
+    return Response(
+        status_code=reply.status_code,
+        reason=reply.reason,
+        headers=reply.headers,
+        body=core.state.buffer.read(),
+        url=reply.url,
+        error=reply.error,
+        redirects=reply.redirects,
+        timings=reply.timings,
+    )

@@ -1,0 +1,124 @@
+"""The pool: waiting for a connection, keeping it afterwards, and a reaper for what was kept too long.
+
+All decisions are made by `Slots`, which is sync; here is only what waits. A lease is had and given back within one ``async
+with``, so that a connection is returned or closed on every way out, cancellation included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import trio
+
+from .._model.limits import Limits
+from .._model.messages import ConnectionLeased, ConnectionQueued
+from .._model.options import Priority
+from .connection import Connection, MessageSink, Origin
+from .slots import Slots, SlotStatistics, Ticket, TicketState
+
+REAP_SECONDS = 5.0
+"""How often idle connections are looked at: a closed one is noticed within this time even if nobody asks for it."""
+
+
+class Lease:
+    """The right to use a connection: a kept one, or one that its holder dials."""
+
+    __slots__ = ("_slots", "_ticket")
+
+    def __init__(self, slots: Slots[Origin, Connection], ticket: Ticket[Origin, Connection]) -> None:
+        self._slots = slots
+        self._ticket = ticket
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection; ``None`` until `attach`, if a new one has to be dialled."""
+        return self._ticket.connection
+
+    def attach(self, connection: Connection) -> None:
+        """``connection`` was dialled under this lease."""
+        self._slots.attach(self._ticket, connection)
+
+
+class Pool:
+    """Connections by origin."""
+
+    def __init__(self, limits: Limits, *, spawn: Callable[[Callable[[], Awaitable[None]]], None]) -> None:
+        self._slots: Slots[Origin, Connection] = Slots(
+            limits, is_dead=lambda connection: connection.is_dead(), close=lambda connection: connection.close_nowait()
+        )
+        self._spawn = spawn
+        self._reaping = False
+        self._leases: set[Lease] = set()
+
+    def __repr__(self) -> str:
+        return repr(self._slots).replace("Slots", "Pool", 1)
+
+    def statistics(self) -> SlotStatistics[Origin]:
+        """A picture of the books."""
+        return self._slots.statistics()
+
+    @contextlib.asynccontextmanager
+    async def lease(self, origin: Origin, priority: Priority, sink: MessageSink) -> AsyncIterator[Lease]:
+        """A connection to ``origin`` as soon as the limits allow; it is kept afterwards if it may be used again.
+
+        Waits only if there is a queue; `ConnectionQueued` and `ConnectionLeased` go to ``sink``.
+        """
+        ticket = self._slots.ask(origin, priority)
+        try:
+            if ticket.state is TicketState.WAITING:
+                granted = trio.Event()
+                ticket.on_grant = granted.set
+                await sink.put(ConnectionQueued())
+                await granted.wait()
+            await sink.put(ConnectionLeased(reused=ticket.connection is not None))
+            lease = Lease(self._slots, ticket)
+            self._leases.add(lease)
+            try:
+                yield lease
+            finally:
+                self._leases.remove(lease)
+        finally:
+            self._return(ticket)
+
+    def put_idle(self, origin: Origin, connection: Connection) -> None:
+        """Keep a connection that was opened ahead of time, if there is room."""
+        self._slots.put_idle(origin, connection, trio.current_time())
+        self._reap()
+
+    def discard_idle(self, origin: Origin) -> None:
+        """Close what is idle for ``origin``: one of them was found dead, so the others likely are."""
+        self._slots.discard_idle(origin)
+
+    def close_idle(self) -> None:
+        """Close whatever is idle."""
+        self._slots.discard_all_idle()
+
+    def close_all(self) -> None:
+        """Close every connection, also those in use: their exchanges fail as OPERATION_CANCELED."""
+        self.close_idle()
+        for lease in self._leases:
+            if lease.connection is not None:
+                lease.connection.close_nowait()
+
+    def _return(self, ticket: Ticket[Origin, Connection]) -> None:
+        if ticket.state is TicketState.ACTIVE and ticket.connection is not None:
+            self._slots.give_back(ticket, trio.current_time(), reusable=ticket.connection.is_reusable)
+            self._reap()
+        else:
+            self._slots.abandon(ticket)
+
+    def _reap(self) -> None:
+        if not self._reaping and self._slots.next_expiry() is not None:
+            self._reaping = True
+            self._spawn(self._reaper)
+
+    async def _reaper(self) -> None:
+        """Close what has expired or died, as long as anything is idle."""
+        try:
+            while (expiry := self._slots.next_expiry()) is not None:
+                await trio.sleep_until(min(expiry, trio.current_time() + REAP_SECONDS))
+                self._slots.expire(trio.current_time())
+                self._slots.discard_dead()
+        finally:
+            self._reaping = False

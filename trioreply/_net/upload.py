@@ -1,0 +1,357 @@
+"""Reading request bodies: the I/O that belongs to the values of `trioreply._model.bodies`.
+
+One `Uploads` belongs to one exchange and opens the body once for every time it is sent: first attempt, redirect,
+answer to a 401, retry. It remembers what must not be forgotten in between: where a caller's file began, and that a
+stream is used up.
+
+Who owns what decides how cancellation works, and that was the hard part:
+
+* A file we opened (by path) is touched by worker threads only. A cancelled read is abandoned at once, since a network
+  file system may hang for minutes. Whoever comes last closes the file: the thread that is in it, if one is, else
+  `Upload.aclose`. So no descriptor leaks and none is closed under a running read.
+* A file of the caller's is never closed here, and a read of it is never abandoned: the caller may close it, or use
+  it, as soon as we are gone. Cancellation waits for the one read that is running.
+* An iterable is the caller's code running in our task. Its exceptions become an error of this upload, with the
+  original as the cause; `trioreply.errors.ReplyError` passes, so that piping one reply into another shows what really
+  failed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Protocol, TypeVar, TypeVarTuple, assert_never
+
+import trio
+
+from .._model.bodies import Body, ByteReceiver, BytesBody, FileBody, PathBody, StreamBody
+from .._model.errors import (
+    ContentAccessDenied,
+    ContentError,
+    ContentNotFoundError,
+    ContentOperationNotPermittedError,
+    ContentReSendError,
+    ReplyError,
+    UnknownContentError,
+    UnknownNetworkError,
+)
+
+MEMORY_PIECE = 64 * 1024
+"""Bytes of a body in memory handed out at a time: small enough for progress to move, large enough to cost nothing."""
+
+FILE_PIECE = 256 * 1024
+"""Bytes of a file read at a time: a thread hop costs some 50 us, which is little beside so many bytes."""
+
+_CLOSE_TIMEOUT = 2.0
+"""Seconds that closing may take when everything around is cancelled already."""
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class RunSync(Protocol):
+    """`trio.to_thread.run_sync`, or a stand-in that works with a mock clock."""
+
+    async def __call__(self, sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
+        """Call ``sync_fn(*args)`` where it may block."""
+        ...
+
+
+class Upload(Protocol):
+    """A body that is being sent, from its beginning to its end. Close it in any case."""
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes there will be; ``None`` if nobody knows."""
+        ...
+
+    async def read(self) -> bytes | memoryview | None:
+        """The next piece, never empty; ``None`` at the end. Checkpoints when it waits.
+
+        Raises:
+            UnknownNetworkError: the file or the iterable failed, or ended before ``length``.
+            ReplyError: the body comes from another reply, and that one failed.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the body: bounded in time, complete also when cancelled, idempotent. No read may be running."""
+        ...
+
+
+class Uploads:
+    """Opens the bodies of one exchange, as often as they have to be sent."""
+
+    def __init__(self, *, run_sync: RunSync) -> None:
+        self._run_sync = run_sync
+        # By identity, since two requests may hold one file at two positions. The body is kept so that its id stays
+        # its own.
+        self._opened: dict[int, tuple[Body, int | None]] = {}
+
+    async def open(self, body: Body) -> Upload:
+        """Begin to send ``body``, from the same position each time. Checkpoints when it waits.
+
+        Raises:
+            ContentNotFoundError, ContentOperationNotPermittedError, ContentAccessDenied, UnknownContentError: the path
+                leads nowhere, to a directory, to a file we may not read, or cannot be opened for another reason.
+            ContentReSendError: it comes only once, and was opened before.
+            UnknownNetworkError: the caller's file cannot tell its size.
+        """
+        if isinstance(body, BytesBody):
+            return _MemoryUpload(body.data)
+        if isinstance(body, PathBody):
+            return await self._open_path(body.path)
+        if isinstance(body, FileBody):
+            return await self._open_file(body)
+        if isinstance(body, StreamBody):
+            return self._open_stream(body)
+        assert_never(body)
+
+    async def _open_path(self, path: str) -> Upload:
+        own = _OwnFile(path, run_sync=self._run_sync)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(own.aclose)
+            try:
+                length = await own.open()
+            except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+                raise _open_error(path, error) from error
+            stack.pop_all()
+        return _FileUpload(own, length=length, name=repr(path))
+
+    async def _open_file(self, body: FileBody) -> Upload:
+        name = f"the file {getattr(body.file, 'name', body.file)!r}"
+        again = id(body) in self._opened
+        start = self._opened[id(body)][1] if again else None
+        if again and start is None:
+            raise _cannot_resend(f"{name} cannot seek")
+        try:
+            start, length = await self._run_sync(_measure, body.file, start)
+        except Exception as error:  # a caller's file object may raise anything
+            raise UnknownNetworkError(f"the request body could not be opened: {name}: {error!r}") from error
+        self._opened[id(body)] = (body, start)
+        return _FileUpload(_CallersFile(body.file, run_sync=self._run_sync), length=length, name=name)
+
+    def _open_stream(self, body: StreamBody) -> Upload:
+        if id(body) in self._opened:
+            raise _cannot_resend("it came from an iterable or a stream, which is used up")
+        self._opened[id(body)] = (body, None)
+        return _StreamUpload(body)
+
+
+class _MemoryUpload:
+    def __init__(self, content: bytes | memoryview) -> None:
+        self._rest = memoryview(content).cast("B")
+        self.length: int | None = len(self._rest)
+
+    async def read(self) -> memoryview | None:
+        piece, self._rest = self._rest[:MEMORY_PIECE], self._rest[MEMORY_PIECE:]
+        return piece or None
+
+    async def aclose(self) -> None:
+        self._rest = memoryview(b"")
+
+
+class _ReadableFile(Protocol):
+    async def read(self, size: int) -> object: ...
+
+    async def aclose(self) -> None: ...
+
+
+class _FileUpload:
+    """Counts what a file gives: exactly as much as was announced leaves, or an error does."""
+
+    def __init__(self, file: _ReadableFile, *, length: int | None, name: str) -> None:
+        self._file = file
+        self._name = name
+        self._sent = 0
+        self.length = length
+
+    async def read(self) -> bytes | None:
+        size = FILE_PIECE if self.length is None else min(FILE_PIECE, self.length - self._sent)
+        if size == 0:
+            return None
+        try:
+            piece = _octets(await self._file.read(size))[:size]
+        except Exception as error:
+            raise UnknownNetworkError(f"the request body could not be read: {self._name}: {error!r}") from error
+        self._sent += len(piece)
+        if piece or self.length is None:
+            return piece or None
+        raise UnknownNetworkError(
+            f"the request body ended early: {self._name} gave {self._sent} of {self.length} bytes; "
+            "do not shorten a file while it is sent"
+        )
+
+    async def aclose(self) -> None:
+        await self._file.aclose()
+
+
+_NO_FILE = io.BytesIO()
+_NO_FILE.close()
+
+
+class _OwnFile:
+    """A file that only worker threads touch. Whoever comes last closes it.
+
+    ``_file``, ``_busy`` and ``_disowned`` are shared between threads and touched under the lock, which is never held
+    during a system call.
+    """
+
+    def __init__(self, path: str, *, run_sync: RunSync) -> None:
+        self._path = path
+        self._run_sync = run_sync
+        self._lock = threading.Lock()
+        self._file: BinaryIO = _NO_FILE
+        self._busy = False
+        self._disowned = False
+
+    async def open(self) -> int | None:
+        """Open it and give its length; ``None`` for what has none (a pipe, a device)."""
+        return await self._run_sync(self._open_in_thread, abandon_on_cancel=True)
+
+    async def read(self, size: int) -> bytes:
+        return await self._run_sync(self._read_in_thread, size, abandon_on_cancel=True)
+
+    async def aclose(self) -> None:
+        with self._lock:
+            self._disowned = True
+            if self._busy or self._file.closed:
+                return  # the thread that is in it closes it on its way out; or there is nothing to close
+        try:
+            with trio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+                await self._run_sync(self._close, abandon_on_cancel=True)
+        finally:
+            self._close()  # if no thread was to be had in that time
+
+    def _open_in_thread(self) -> int | None:
+        with self._in_use():
+            # Without the lock: it is for what others may write, and nobody else writes this while we are in use.
+            self._file = Path(self._path).open("rb", buffering=0)  # noqa: SIM115 - closed as the class says
+            status = os.fstat(self._file.fileno())
+            return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def _read_in_thread(self, size: int) -> bytes:
+        with self._in_use():
+            return self._file.read(size)
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        with self._lock:
+            if self._disowned:  # cancelled before this thread got to run; nobody waits for the outcome
+                raise trio.ClosedResourceError("this upload was closed")
+            self._busy = True
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._busy = False
+            last = self._disowned
+        if last:
+            self._close()
+
+    def _close(self) -> None:
+        with self._lock:
+            file, self._file = self._file, _NO_FILE
+        with suppress(OSError):  # it was only read, so there is nothing that closing could lose
+            file.close()
+
+
+class _CallersFile:
+    """A file that the caller opened, and will close."""
+
+    def __init__(self, file: BinaryIO, *, run_sync: RunSync) -> None:
+        self._file = file
+        self._run_sync = run_sync
+
+    async def read(self, size: int) -> object:
+        return await self._run_sync(self._file.read, size)
+
+    async def aclose(self) -> None:
+        pass
+
+
+def _measure(file: BinaryIO, start: int | None) -> tuple[int | None, int | None]:
+    """Go to ``start`` (``None``: stay here); gives where that is and how many bytes follow. Two ``None`` for a pipe."""
+    if not file.seekable():
+        return None, None
+    start = file.tell() if start is None else start
+    end = file.seek(0, os.SEEK_END)
+    file.seek(start)
+    return start, max(0, end - start)
+
+
+class _StreamUpload:
+    """Bytes that come while they are sent."""
+
+    length: int | None = None
+
+    def __init__(self, body: StreamBody) -> None:
+        self._source = body.source
+        self._iterator: AsyncIterator[object] | None = None
+
+    async def read(self) -> bytes | None:
+        try:
+            # First, because a reply can be iterated as well, and gives events then.
+            if isinstance(self._source, ByteReceiver):
+                return _octets(await self._source.receive_some()) or None
+            if self._iterator is None:
+                self._iterator = aiter(self._source)
+            async for piece in self._iterator:
+                if octets := _octets(piece):
+                    return octets
+        except ReplyError:
+            raise
+        except Exception as error:  # the caller's code
+            raise UnknownNetworkError(f"the request body's source failed: {error!r}") from error
+        return None
+
+    async def aclose(self) -> None:
+        if isinstance(self._iterator, AsyncGenerator):
+            try:
+                with trio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+                    await self._iterator.aclose()
+            except Exception as error:  # the caller's code
+                raise UnknownNetworkError(f"closing the request body's source failed: {error!r}") from error
+
+
+def _octets(piece: object) -> bytes:
+    # Copied unless it is `bytes`: the caller may reuse a buffer, and an exported one could not grow meanwhile.
+    if isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, (bytearray, memoryview)):
+        return bytes(piece)
+    raise TypeError(f"body: pieces must be bytes, not {type(piece).__name__}; encode text first")
+
+
+def _cannot_resend(reason: str) -> ContentReSendError:
+    return ContentReSendError(
+        f"the request body must be sent again, but {reason}; give it as bytes or as a path, which can be sent twice"
+    )
+
+
+_OPEN_ERRORS: tuple[tuple[tuple[type[Exception], ...], type[ContentError]], ...] = (
+    ((FileNotFoundError, NotADirectoryError, ValueError), ContentNotFoundError),
+    ((IsADirectoryError,), ContentOperationNotPermittedError),
+    ((PermissionError,), ContentAccessDenied),
+    ((OSError,), UnknownContentError),
+)
+"""The kinds of failure that Qt tells apart for ``file:``; the first row that fits counts."""
+
+
+def _open_error(path: str, error: OSError | ValueError) -> ContentError:
+    kind = next(kind for classes, kind in _OPEN_ERRORS if isinstance(error, classes))
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return kind(
+        f"the request body could not be opened: {path!r}: {reason}; check the path, and that the file may be read"
+    )

@@ -1,0 +1,103 @@
+"""``transfer_timeout``: an exchange that makes no progress ends.
+
+As in Qt it is an inactivity timeout, restarted by body bytes in either direction, and not by a response head. Unlike in Qt,
+time does not pass while it is not the network's turn: in the queue for a connection, during an open question, and while the
+reader is slow. What is left of it then is left afterwards, too.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from collections.abc import Iterator
+from typing import TypeVar
+
+import trio
+
+from .._model.errors import TimeoutError
+from .._model.events import Redirected
+from .._model.exchange import Handler, Sink
+from .._model.messages import ConnectionLeased, ConnectionQueued, Message, Question, RequestProgress, ResponseData
+from .._model.request import Request
+from .pipeline import WrappedSink
+
+A = TypeVar("A")
+
+
+def deadlines(handler: Handler) -> Handler:
+    """End an exchange with TIMEOUT after ``request.transfer_timeout`` seconds without progress."""
+
+    async def with_deadline(request: Request, sink: Sink) -> None:
+        timeout = request.transfer_timeout
+        if timeout is None or timeout == math.inf:
+            await handler(request, sink)
+            return
+        with trio.move_on_after(timeout) as scope:
+            await handler(request, _Watch(sink, scope, timeout))
+        if scope.cancelled_caught:
+            raise TimeoutError(f"Operation timed out: no progress for transfer_timeout={timeout:g} s")
+
+    return with_deadline
+
+
+class _Watch(WrappedSink):
+    """Moves the scope's deadline with what it sees go by."""
+
+    __slots__ = ("_left", "_pauses", "_scope", "_timeout")
+
+    def __init__(self, sink: Sink, scope: trio.CancelScope, timeout: float) -> None:
+        super().__init__(sink)
+        self._scope = scope
+        self._timeout = timeout
+        self._pauses = 0
+        self._left = timeout
+
+    async def put(self, message: Message) -> None:
+        """See `Sink.put`."""
+        match message:
+            case ConnectionQueued():
+                self._pause()
+                await self._sink.put(message)
+            case ConnectionLeased():
+                await self._sink.put(message)
+                if self._pauses:
+                    self._resume()
+            case ResponseData():
+                with self._paused():
+                    await self._sink.put(message)
+                self._restart()
+            case RequestProgress() | Redirected():
+                await self._sink.put(message)
+                self._restart()
+            case _:
+                await self._sink.put(message)
+
+    async def ask(self, question: Question[A]) -> A | None:
+        """See `Sink.ask`."""
+        with self._paused():
+            return await self._sink.ask(question)
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        self._pause()
+        try:
+            yield
+        finally:
+            self._resume()
+
+    def _pause(self) -> None:
+        # Pauses overlap when an upload makes progress while the response's reader is slow.
+        if not self._pauses:
+            self._left = self._scope.deadline - trio.current_time()
+            self._scope.deadline = math.inf
+        self._pauses += 1
+
+    def _resume(self) -> None:
+        self._pauses -= 1
+        if not self._pauses:
+            self._scope.deadline = trio.current_time() + self._left
+
+    def _restart(self) -> None:
+        self._left = self._timeout
+        if not self._pauses:
+            self._scope.deadline = trio.current_time() + self._timeout

@@ -1,0 +1,59 @@
+"""Sending a request again when a kept connection turned out dead.
+
+A server may close a connection at the moment a request is sent on it. Nobody did anything wrong, so the request goes out once
+more, if three things hold: the connection was a kept one (a fresh one that fails has failed), nothing of an answer had come,
+and the request may be repeated: its method is idempotent (RFC 9110 section 9.2.2) and its body can be had again.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from .._model.bodies import is_rewindable
+from .._model.errors import ReplyError
+from .._model.exchange import Handler, Sink
+from .._model.messages import ConnectionLeased, Message
+from .._model.request import Request
+from .pipeline import WrappedSink
+
+A = TypeVar("A")
+
+IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
+"""RFC 9110 section 9.2.2. Other methods might do their work twice."""
+
+
+def may_resend(request: Request, error: ReplyError, *, was_reused: bool) -> bool:
+    """Whether ``request``, which failed with ``error``, is sent once more."""
+    return was_reused and error.resendable and request.verb in IDEMPOTENT and is_rewindable(request.body)
+
+
+def resend(handler: Handler) -> Handler:
+    """Repeat an exchange once whose kept connection was dead."""
+
+    async def with_resend(request: Request, sink: Sink) -> None:
+        watch = _Watch(sink)
+        try:
+            await handler(request, watch)
+            return
+        except ReplyError as error:
+            if not may_resend(request, error, was_reused=watch.reused):
+                raise
+        await handler(request, sink)
+
+    return with_resend
+
+
+class _Watch(WrappedSink):
+    """Remembers whether the connection was a kept one."""
+
+    __slots__ = ("reused",)
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(sink)
+        self.reused = False
+
+    async def put(self, message: Message) -> None:
+        """See `Sink.put`."""
+        if type(message) is ConnectionLeased:
+            self.reused = message.reused
+        await self._sink.put(message)

@@ -1,0 +1,164 @@
+"""``http:``: from a request to a connection's exchange.
+
+The request's head is composed here, in the order people expect on the wire: Host first unless the user placed it, the user's
+fields as they were set, then ours. What frames the message (Content-Length, Transfer-Encoding) follows from the body; the one
+thing the user may say about it is a Content-Length for a body whose length we cannot know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import trio
+from attrs import frozen
+
+from .._model.bodies import BytesBody, StreamBody
+from .._model.errors import (
+    HostNotFoundError,
+    ProtocolInvalidOperationError,
+    RemoteHostClosedError,
+    TimeoutError,
+)
+from .._model.events import SocketStartedConnecting
+from .._model.exchange import Sink
+from .._model.headers import encode_text
+from .._model.options import Operation
+from .._model.request import Request
+from .._model.urls import host_header, origin_form
+from .._net.connection import Connection, MessageSink, Origin
+from .._net.dial import connect
+from .._net.h1_connection import H1Connection
+from .._net.interfaces import Dialer, Resolver
+from .._net.pool import Lease, Pool
+from .._net.stream import adapt
+from .._net.upload import Upload, Uploads
+from .._wire.codec import Codec, RequestHead
+
+_WITH_LENGTH = frozenset({Operation.POST, Operation.PUT})
+"""Operations whose meaning anticipates a body: without one they say so with a length of 0 (RFC 9110 section 8.6)."""
+
+
+@frozen
+class HttpEnvironment:
+    """What the ``http`` handler needs of its manager."""
+
+    pool: Pool
+    resolver: Resolver
+    dialer: Dialer
+    make_codec: Callable[[], Codec]
+    uploads: Uploads
+    connect_timeout: float
+    close_later: Callable[[trio.abc.AsyncResource], None]
+
+
+async def open_connection(env: HttpEnvironment, origin: Origin, *, timeout: float, sink: MessageSink) -> H1Connection:
+    """Dial ``origin``; each attempt is reported to ``sink``.
+
+    Raises:
+        TimeoutError: not connected within ``timeout`` seconds.
+        TransportError: see `connect`.
+    """
+
+    async def on_attempt(address: str) -> None:
+        await sink.put(SocketStartedConnecting(origin.host, origin.port, address))
+
+    with trio.move_on_after(timeout):
+        stream = await connect(
+            origin.host, origin.port, resolver=env.resolver, dialer=env.dialer, on_attempt=on_attempt
+        )
+        return H1Connection(adapt(stream, env.close_later), env.make_codec())
+    raise TimeoutError(f"Socket operation timed out: no connection to {origin} within connect_timeout={timeout:g} s")
+
+
+async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
+    """Carry out one request on one connection.
+
+    Raises:
+        HostNotFoundError: the URL names no host.
+        ReplyError: connecting or the exchange failed; see `connect` and `H1Connection`.
+    """
+    if not request.url.raw_host:
+        raise HostNotFoundError("Host  not found: the URL names no host")
+    origin = Origin.of(request.url)
+    async with env.pool.lease(origin, request.priority, sink) as lease:
+        was_reused = lease.connection is not None
+        connection = await _connected(env, lease, origin, request, sink)
+        try:
+            await _exchange(env, connection, request, sink)
+        except RemoteHostClosedError as error:
+            if was_reused and error.resendable:
+                env.pool.discard_idle(origin)
+            raise
+
+
+async def _connected(
+    env: HttpEnvironment, lease: Lease, origin: Origin, request: Request, sink: MessageSink
+) -> H1Connection:
+    if lease.connection is None:
+        timeout = env.connect_timeout if request.connect_timeout is None else request.connect_timeout
+        connection = await open_connection(env, origin, timeout=timeout, sink=sink)
+        lease.attach(connection)
+        return connection
+    return cast("H1Connection", lease.connection)  # this handler is the only one that puts connections into the pool
+
+
+async def _exchange(env: HttpEnvironment, connection: H1Connection, request: Request, sink: Sink) -> None:
+    body = request.body
+    if body is None or (isinstance(body, BytesBody) and not body.data):
+        says_so = body is not None or request.operation in _WITH_LENGTH
+        await connection.exchange(compose_head(request, 0 if says_so else None, has_body=False), sink)
+        return
+    upload = await env.uploads.open(body)
+    try:
+        length = _announced_length(request, upload)
+        await connection.exchange_with_body(
+            compose_head(request, length, has_body=True),
+            upload,
+            sink,
+            length=length,
+            expect_continue=expects_continue(request),
+            is_prompt=not isinstance(body, StreamBody),
+        )
+    finally:
+        await upload.aclose()
+
+
+def compose_head(request: Request, length: int | None, *, has_body: bool) -> RequestHead:
+    """The head of ``request`` as it goes on the wire; ``length`` is that of its body, ``None`` if unknown (or no body).
+
+    Raises:
+        ProtocolInvalidOperationError: the user's fields contradict the body.
+    """
+    own: dict[bytes, bytes] = {}
+    for name, value in request.headers.items():
+        lowered = name.lower()
+        if lowered == "transfer-encoding":
+            raise ProtocolInvalidOperationError("Transfer-Encoding follows from the body; leave the field out")
+        if lowered == "content-length" and value != str(length):
+            raise ProtocolInvalidOperationError(
+                f"Content-Length: {value} was set, but the body has {'none' if length is None else length}; leave the field out"
+            )
+    fields = [(name.encode("ascii"), encode_text(value)) for name, value in request.headers.items()]
+    if "Host" not in request.headers:
+        fields.insert(0, (b"Host", host_header(request.url).encode("ascii")))
+    if length is not None and "Content-Length" not in request.headers:
+        own[b"Content-Length"] = b"%d" % length
+    if length is None and has_body:
+        own[b"Transfer-Encoding"] = b"chunked"
+    if has_body and request.expect_continue and "Expect" not in request.headers:
+        own[b"Expect"] = b"100-continue"
+    return RequestHead(request.verb, origin_form(request.url), (*fields, *own.items()))
+
+
+def expects_continue(request: Request) -> bool:
+    """Whether the body waits for the server's ``100 Continue``, by the option or by the user's own field."""
+    return request.expect_continue or request.headers.get("Expect", "").lower() == "100-continue"
+
+
+def _announced_length(request: Request, upload: Upload) -> int | None:
+    """The body's length: known by itself, or announced by the user for a body that cannot know it."""
+    text = request.headers.get("Content-Length", "")
+    if upload.length is None and text.isascii() and text.isdigit():
+        return int(text)
+    return upload.length
