@@ -1,7 +1,7 @@
 """trioreply: Qt's network access model as a native Trio library.
 
-`open_manager` gives a `Manager`; its verbs open a `Reply` each, in a block of its own; a reply carries typed events and is read
-like a device. `fetch` does a whole exchange in one call. Start with the tutorial in the documentation.
+`open_manager` gives a `Manager`; its verbs open a `Reply` each, in a block of its own; a reply carries typed events and
+is read like a device. `fetch` does a whole exchange in one call. Start with the tutorial in the documentation.
 """
 
 from ._facade import export
@@ -9,8 +9,6 @@ from ._manager import (
     Manager,
     ManagerConfig,
     ManagerStatistics,
-    fetch,
-    open_manager,
 )
 from ._model.bodies import (
     BodySource,
@@ -122,6 +120,10 @@ from ._model.tls import (
 )
 from ._net.slots import (
     SlotCounts,
+)
+from ._opening import (
+    fetch,
+    open_manager,
 )
 from ._reply.reply import (
     Reply,

@@ -1,7 +1,7 @@
 """Makes public names say where users import them from.
 
-Tracebacks, ``repr`` and documentation show a class by its ``__module__``. Ours should read ``trioreply.Reply``, which people can
-import, and not ``trioreply._reply.reply.Reply``, which may move tomorrow.
+Tracebacks, ``repr`` and documentation show a class by its ``__module__``. Ours should read ``trioreply.Reply``, which
+people can import, and not ``trioreply._reply.reply.Reply``, which may move tomorrow.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 
-def export(namespace: Mapping[str, object], names: Iterable[str], *, module: str, only: Mapping[str, str] = {}) -> None:  # noqa: B006 - read only
-    """Rewrite ``__module__`` of the classes and functions ``names`` to ``module``, or to what ``only`` says for one of them."""
+def export(namespace: Mapping[str, object], names: Iterable[str], *, module: str, only: Mapping[str, str] = {}) -> None:
+    """Rewrite ``__module__`` of classes and functions to ``module``, or to what ``only`` says for a name."""
     for name in names:
         value = namespace[name]
         if getattr(value, "__name__", None) == name and getattr(value, "__module__", "").startswith(__package__ or ""):
-            value.__module__ = only.get(name, module)  # type: ignore[attr-defined]  # classes and functions have it
+            value.__module__ = only.get(name, module)

@@ -1,9 +1,8 @@
 """The manager: it owns a nursery, the connections, and every reply that was opened through it.
 
-Exchanges run as tasks in the manager's nursery, whoever opened them, so that what was closed can end in the background and
-nothing outlives the manager. The nursery is entered and left by hand in `OpenManager`, for one reason: an exception raised in
-the manager's block must leave it as itself, not in a group. It does, because no task of ours raises (exchanges end in replies,
-not in exceptions), and so the nursery has nothing to add, save for a `KeyboardInterrupt` and its like.
+Exchanges run as tasks in the manager's nursery, whoever opened them, so that what was closed can end in the background
+and nothing outlives the manager. What all requests have in common stands here: the defaults they are completed with,
+and the pipeline of policies they pass through.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import TypedDict, Unpack, cast, final
 
 import trio
@@ -30,7 +29,7 @@ from ._model.events import (
     SslErrors,
 )
 from ._model.exchange import Handler, Policy
-from ._model.headers import HeaderSource, Headers, make_headers
+from ._model.headers import Headers, HeaderSource, make_headers
 from ._model.limits import Limits
 from ._model.messages import Message
 from ._model.options import Operation
@@ -145,7 +144,7 @@ class Manager:
             make_codec=H11Codec,
             uploads=Uploads(run_sync=trio.to_thread.run_sync),
             connect_timeout=config.get("connect_timeout", 30.0),
-            close_later=partial(self._nursery.start_soon, trio.aclose_forcefully),
+            close_later=lambda stream: nursery.start_soon(trio.aclose_forcefully, stream),
         )
         self._registry = Registry(config.get("schemes"))
         self._registry.register("http", partial(http, self._env))
@@ -158,39 +157,51 @@ class Manager:
 
     # Verbs
 
-    def get(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+    def get(
+        self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]
+    ) -> OpenReply:
         """Open a GET: ``async with manager.get(url) as reply``. For the keywords see `Request`.
 
         Raises:
             ValueError, TypeError: a field is impossible; the text starts with its name.
         """
-        return self._open(url, Operation.GET, "GET", body, fields)
+        return self._open(url, Operation.GET, "GET", body=body, fields=fields)
 
-    def head(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+    def head(
+        self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]
+    ) -> OpenReply:
         """Open a HEAD; as `get`."""
-        return self._open(url, Operation.HEAD, "HEAD", body, fields)
+        return self._open(url, Operation.HEAD, "HEAD", body=body, fields=fields)
 
-    def post(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+    def post(
+        self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]
+    ) -> OpenReply:
         """Open a POST; as `get`."""
-        return self._open(url, Operation.POST, "POST", body, fields)
+        return self._open(url, Operation.POST, "POST", body=body, fields=fields)
 
-    def put(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+    def put(
+        self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]
+    ) -> OpenReply:
         """Open a PUT; as `get`."""
-        return self._open(url, Operation.PUT, "PUT", body, fields)
+        return self._open(url, Operation.PUT, "PUT", body=body, fields=fields)
 
-    def delete(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+    def delete(
+        self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]
+    ) -> OpenReply:
         """Open a DELETE (``deleteResource``); as `get`."""
-        return self._open(url, Operation.DELETE, "DELETE", body, fields)
+        return self._open(url, Operation.DELETE, "DELETE", body=body, fields=fields)
 
-    def patch(self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]) -> OpenReply:
+    def patch(
+        self, url: str | URL | Request, body: BodySource | None = None, **fields: Unpack[RequestFields]
+    ) -> OpenReply:
         """Open a PATCH; as `get`."""
-        return self._open(url, Operation.CUSTOM, "PATCH", body, fields)
+        return self._open(url, Operation.CUSTOM, "PATCH", body=body, fields=fields)
 
     def send_custom(
         self, url: str | URL | Request, verb: str, body: BodySource | None = None, **fields: Unpack[RequestFields]
     ) -> OpenReply:
         """Open a request with any method; as `get`. The well-known ones, in any case, are their operations."""
-        return self._open(url, Operation.CUSTOM, verb, body, fields)
+        return self._open(url, Operation.CUSTOM, verb, body=body, fields=fields)
 
     def send(self, request: Request) -> OpenReply:
         """Open ``request`` as it is, the manager's defaults added."""
@@ -207,6 +218,7 @@ class Manager:
         """Carry out a whole exchange, and give its outcome. Questions go to the manager's handlers, or are refused.
 
         Args:
+            url: what to fetch, or a whole request.
             raise_for_error: raise for HTTP statuses from 400 on, too.
             max_size: the largest body, in bytes, that is wanted; ``None`` for any.
 
@@ -243,7 +255,7 @@ class Manager:
         self._require_open()
         await trio.lowlevel.checkpoint()
         origin = Origin.of(target)
-        connection = await open_connection(self._env, origin, timeout=self._env.connect_timeout, sink=_Nobody())
+        connection = await open_connection(self._env, origin, seconds=self._env.connect_timeout, sink=_Nobody())
         self._pool.put_idle(origin, connection)
 
     def clear_connections(self) -> None:
@@ -278,8 +290,8 @@ class Manager:
     async def observe(self) -> AsyncIterator[trio.abc.ReceiveChannel[tuple[Reply, Event]]]:
         """Watch all replies: ``async with manager.observe() as events`` gives pairs ``(reply, event)``.
 
-        For tools. It slows nobody down, and cannot answer: questions arrive as copies. Unread `ReadyRead` and `Progress`
-        coalesce per reply; nothing else is dropped. The channel ends with the manager.
+        For tools. It slows nobody down, and cannot answer: questions arrive as copies. Unread `ReadyRead` and
+        `Progress` coalesce per reply; nothing else is dropped. The channel ends with the manager.
         """
         mailbox: Mailbox[tuple[Reply, Event]] = Mailbox(_observer_key)
         self._observers.add(mailbox)
@@ -326,7 +338,13 @@ class Manager:
             raise trio.ClosedResourceError("this manager is closed; open replies inside its block")
 
     def _open(
-        self, url: str | URL | Request, operation: Operation, verb: str, body: BodySource | None, fields: RequestFields
+        self,
+        url: str | URL | Request,
+        operation: Operation,
+        verb: str,
+        *,
+        body: BodySource | None,
+        fields: RequestFields,
     ) -> OpenReply:
         if isinstance(url, Request):
             request = url.replace(operation=operation, verb=verb, body=url.body if body is None else body, **fields)
@@ -374,77 +392,6 @@ class Manager:
         for observer in self._observers:
             observer.end()
         self._nursery.cancel_scope.cancel()
-
-
-class OpenManager:
-    """What `open_manager` returns: ``async with`` it to get the `Manager`. Can be entered once."""
-
-    def __init__(self, config: ManagerConfig) -> None:
-        self._config = config
-        self._nursery_block = trio.open_nursery()
-        self._manager: Manager | None = None
-
-    async def __aenter__(self) -> Manager:
-        if self._manager is not None:
-            raise RuntimeError("a manager's block is entered once; call open_manager() again for another manager")
-        nursery = await self._nursery_block.__aenter__()
-        self._manager = Manager(nursery, self._config)
-        return self._manager
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        manager = self._manager
-        if manager is None:  # pragma: no cover - __aexit__ follows __aenter__
-            return None
-        manager._accepting = False
-        if manager._nursery.cancel_scope.cancel_called:
-            # A KeyboardInterrupt or its like in one of our tasks has cancelled the block: only the nursery may unwind that.
-            return await self._nursery_block.__aexit__(exc_type, exc, traceback)
-        try:
-            if exc is None:
-                await manager._finish()
-        finally:
-            await manager._tear_down()
-            await self._nursery_block.__aexit__(None, None, None)
-        return None
-
-
-def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
-    """Open a manager: ``async with trioreply.open_manager() as manager``.
-
-    Args:
-        schemes: the URL schemes that may be used at all; default: all that are registered.
-        base_url: what relative URLs are appended to.
-        headers: fields for every request that does not set them itself.
-        user_agent: the User-Agent; empty for none.
-        transfer_timeout: seconds without progress after which an exchange ends as TIMEOUT; default: never.
-        connect_timeout: seconds for name resolution and connecting; default 30.
-        detached_timeout: seconds without progress that an upload behind a closed reply may take; default 30.
-        limits: how many connections; see `Limits`.
-        resolver, dialer: replace name resolution and connecting; see `trioreply.abc`.
-        ssl_errors, authenticator, proxy_authenticator, redirect_verifier: ``async (reply, event)`` handlers that may answer
-            a question on the event before the reply's reader is asked.
-
-    Raises:
-        ValueError, TypeError: an option is impossible; the text starts with its name.
-    """
-    unknown = config.keys() - ManagerConfig.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"open_manager() has no option {', '.join(sorted(unknown))}")
-    return OpenManager(config)
-
-
-async def fetch(
-    url: str | URL | Request,
-    *,
-    raise_for_error: bool = True,
-    max_size: int | None = None,
-    **fields: Unpack[FetchFields],
-) -> Response:
-    """`Manager.fetch` with a manager of its own, for a program that fetches one thing."""
-    async with open_manager() as manager:
-        return await manager.fetch(url, raise_for_error=raise_for_error, max_size=max_size, **fields)
 
 
 class _Nobody:

@@ -1,7 +1,7 @@
 """Every error, under Qt's names.
 
-All but two are importable from `trioreply` as well: `ConnectionRefusedError` and `TimeoutError` would shadow the built-in classes
-that they also are.
+All but two are importable from `trioreply` as well: `ConnectionRefusedError` and `TimeoutError` would shadow the
+built-in classes that they also are.
 """
 
 from ._facade import export

@@ -1,7 +1,7 @@
 """Request bodies, as values: where the bytes come from, how many there are, and whether they can be had twice.
 
-Opening and reading a body is I/O and happens in `trioreply._net.upload`; here it is only decided what was given.
-Bytes and paths are ours: an upload of them may go on after the reply was closed. An open file, an iterable or a stream is the
+Opening and reading a body is I/O and happens in `trioreply._net.upload`; here it is only decided what was given. Bytes
+and paths are ours: an upload of them may go on after the reply was closed. An open file, an iterable or a stream is the
 caller's: it is used only as long as the caller is in the reply's block.
 """
 
@@ -50,7 +50,7 @@ class PathBody:
 
 @frozen(eq=False)
 class FileBody:
-    """A binary file that the caller opened; sent from its position when the sending first began. Equal only to itself."""
+    """A binary file that the caller opened; sent from where it stood at first. Equal only to itself."""
 
     file: BinaryIO
 
@@ -65,7 +65,15 @@ class StreamBody:
 Body = BytesBody | PathBody | FileBody | StreamBody
 
 BodySource = (
-    bytes | bytearray | memoryview | os.PathLike[str] | BinaryIO | AsyncFile | AsyncIterable[bytes] | ByteReceiver | Body
+    bytes
+    | bytearray
+    | memoryview
+    | os.PathLike[str]
+    | BinaryIO
+    | AsyncFile
+    | AsyncIterable[bytes]
+    | ByteReceiver
+    | Body
 )
 """What may be given as a request's body."""
 

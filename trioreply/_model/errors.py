@@ -1,8 +1,9 @@
 """Every way a reply can fail: Qt's error codes and one exception class for each.
 
-The codes are those of ``QNetworkReply::NetworkError`` (Qt 6.12), with the same numbers, because people compare and store
-them. Each code but ``NO_ERROR`` has exactly one exception class under Qt's own name. The abstract classes in between
-(`TransportError` ... `ServerError`) follow the hundreds of the numbers, so ``except ProxyError`` means "101 to 199".
+The codes are those of ``QNetworkReply::NetworkError`` (Qt 6.12), with the same numbers, because people compare and
+store them. Each code but ``NO_ERROR`` has exactly one exception class under Qt's own name. The abstract classes in
+between (`TransportError` ... `ServerError`) follow the hundreds of the numbers, so ``except ProxyError`` means "101 to
+199".
 
 Where Python or Trio already has a name for what happened the class is that too: code that catches
 `trio.ClosedResourceError` or the built-in `TimeoutError` works without knowing us. That is why this file, alone in its
@@ -84,7 +85,12 @@ class ReplyError(Exception):
     """Whether nothing of an answer had come, so that the request may be sent again if its method and body allow."""
 
     def __init__(
-        self, message: str = "", *, url: str | None = None, status_code: int | None = None, reply: ReplyLike | None = None
+        self,
+        message: str = "",
+        *,
+        url: str | None = None,
+        status_code: int | None = None,
+        reply: ReplyLike | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -135,7 +141,12 @@ class ConnectionRefusedError(TransportError, builtins.ConnectionRefusedError, co
     """Nobody listens at that address and port."""
 
     def __init__(
-        self, message: str = "", *, url: str | None = None, status_code: int | None = None, reply: ReplyLike | None = None
+        self,
+        message: str = "",
+        *,
+        url: str | None = None,
+        status_code: int | None = None,
+        reply: ReplyLike | None = None,
     ) -> None:
         super().__init__(message, url=url, status_code=status_code, reply=reply)
         self.errno = errno.ECONNREFUSED
@@ -153,7 +164,12 @@ class TimeoutError(TransportError, builtins.TimeoutError, code=NetworkError.TIME
     """``connect_timeout``, ``transfer_timeout`` or the deadline of ``reply.cancel_scope`` has passed."""
 
     def __init__(
-        self, message: str = "", *, url: str | None = None, status_code: int | None = None, reply: ReplyLike | None = None
+        self,
+        message: str = "",
+        *,
+        url: str | None = None,
+        status_code: int | None = None,
+        reply: ReplyLike | None = None,
     ) -> None:
         super().__init__(message, url=url, status_code=status_code, reply=reply)
         self.errno = errno.ETIMEDOUT

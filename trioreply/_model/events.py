@@ -1,9 +1,9 @@
 """What a reply tells its reader: one frozen class per phase of a transfer.
 
-An event that exists is legal: it is built once, by the reply, from what has happened already. Events do no I/O. The four that
-ask for a decision (`SslErrors`, `AuthenticationRequired`, `ProxyAuthenticationRequired`, `Redirected` under USER_VERIFIED)
-carry an open question in a field that takes no part in equality, hash, ``repr`` or JSON; their one method answers it.
-Observers get copies without the question, so that only the reply's own reader decides.
+An event that exists is legal: it is built once, by the reply, from what has happened already. Events do no I/O. The
+four that ask for a decision (`SslErrors`, `AuthenticationRequired`, `ProxyAuthenticationRequired`, `Redirected` under
+USER_VERIFIED) carry an open question in a field that takes no part in equality, hash, ``repr`` or JSON; their one
+method answers it. Observers get copies without the question, so that only the reply's own reader decides.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class OpenQuestion(Protocol):
 
 
 def _question() -> OpenQuestion | None:
-    return field(default=None, eq=False, repr=False, kw_only=True, alias="question")
+    question: OpenQuestion | None = field(default=None, eq=False, repr=False, kw_only=True, alias="question")
+    return question
 
 
 @frozen

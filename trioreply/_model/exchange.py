@@ -1,8 +1,8 @@
 """The one contract of the pipeline: what a handler is, and what it may assume about the world above it.
 
-A handler carries out one exchange and reports upwards through a sink. Policies (redirects, retries, ...) are functions from
-handler to handler; scheme handlers are the innermost. Lower layers know the sink only by this protocol, so events travel up
-while imports point down.
+A handler carries out one exchange and reports upwards through a sink. Policies (redirects, retries, ...) are functions
+from handler to handler; scheme handlers are the innermost. Lower layers know the sink only by this protocol, so events
+travel up while imports point down.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Header fields, checked on the way in.
 
-Field values are text in memory and bytes on the wire. The two are exchanged as UTF-8 with ``surrogateescape``, so that bytes
-no charset explains survive the round trip. Fields that people give us are validated here, once: a CR, LF or NUL that got
-through would let one request smuggle another (RFC 9110 section 5.5).
+Field values are text in memory and bytes on the wire. The two are exchanged as UTF-8 with ``surrogateescape``, so that
+bytes no charset explains survive the round trip. Fields that people give us are validated here, once: a CR, LF or NUL
+that got through would let one request smuggle another (RFC 9110 section 5.5).
 """
 
 from __future__ import annotations

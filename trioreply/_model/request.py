@@ -6,9 +6,8 @@ Frozen. `Request.replace` makes a changed copy and checks it again, so a request
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from typing import TypedDict, Unpack
+from typing import TypedDict, TypeVar, Unpack
 
 import attrs
 from attrs import Attribute as AttrsField
@@ -69,8 +68,11 @@ class RequestChanges(RequestFields, total=False):
     body: BodySource | None
 
 
-def _not_negative(instance: object, attribute: AttrsField[float | None], value: float | None) -> None:
-    if value is not None and not (value >= 0 and not math.isnan(value)):
+N = TypeVar("N")
+
+
+def _not_negative(instance: object, attribute: AttrsField[N], value: float | None) -> None:
+    if value is not None and not value >= 0:  # which a NaN is not either
         raise ValueError(f"{attribute.name}: {value!r} is negative; give a number from 0 on, or None")
 
 
@@ -82,8 +84,8 @@ def _names(source: Iterable[str]) -> frozenset[str]:
 class Request:
     """What to fetch and how. Keyword arguments; only ``url`` is required.
 
-    Times are seconds on Trio's clock, sizes are bytes. ``None`` for ``transfer_timeout`` or ``connect_timeout`` means: as the
-    manager says.
+    Times are seconds on Trio's clock, sizes are bytes. ``None`` for ``transfer_timeout`` or ``connect_timeout`` means:
+    as the manager says.
 
     Raises:
         ValueError: a field's value is impossible; the text starts with the field's name.
@@ -130,7 +132,7 @@ class Request:
         return _VERBS.get(self.operation, "")
 
     @verb.validator
-    def _check_verb(self, attribute: AttrsField[str], value: str) -> None:
+    def _check_verb(self, attribute: AttrsField[str], value: object) -> None:
         if not isinstance(value, str) or not is_token(value):
             raise ValueError(f"verb: {value!r} is not a method name; a custom operation needs one, made of letters")
 
@@ -144,7 +146,7 @@ class Request:
         else:
             object.__setattr__(self, "operation", Operation.CUSTOM)
         if self.query is not None:
-            object.__setattr__(self, "url", self.url.with_query(self.query))
+            object.__setattr__(self, "url", self.url.with_query(_query_argument(self.query)))
             object.__setattr__(self, "query", None)
 
     def replace(self, **changes: Unpack[RequestChanges]) -> Request:
@@ -155,4 +157,9 @@ class Request:
         """
         if "operation" in changes and "verb" not in changes:
             changes["verb"] = _VERBS.get(changes["operation"], self.verb)
-        return attrs.evolve(self, **changes)  # type: ignore[misc]  # the TypedDict names what converters accept
+        return attrs.evolve(self, **changes)
+
+
+def _query_argument(query: QuerySource) -> str | Mapping[str, str | int | float] | list[tuple[str, str | int | float]]:
+    """``query`` as yarl takes it."""
+    return query if isinstance(query, (str, Mapping)) else list(query)

@@ -1,9 +1,9 @@
 """URLs, checked on the way in.
 
-yarl parses and quotes well, and is lenient about hosts: it takes ``exa mple.com``, leaves ``ex%41mple.com`` undecoded and
-calls ``0x7f.1`` a name although resolvers read it as 127.0.0.1. Two readers of one URL that see two hosts are how request
-forgery works, so what is not clearly one host is refused here. So are spaces and control characters anywhere: they would end
-up in the request line.
+yarl parses and quotes well, and is lenient about hosts: it takes ``exa mple.com``, leaves ``ex%41mple.com`` undecoded
+and calls ``0x7f.1`` a name although resolvers read it as 127.0.0.1. Two readers of one URL that see two hosts are how
+request forgery works, so what is not clearly one host is refused here. So are spaces and control characters anywhere:
+they would end up in the request line.
 """
 
 from __future__ import annotations
@@ -67,13 +67,17 @@ def _check_host(host: str | None, field: str) -> None:
             raise ValueError(f"{field}: {host!r} is not an IPv6 address")
         return
     if not _HOST.fullmatch(host):
-        raise ValueError(f"{field}: {host!r} is not a host name; spaces, percent signs and empty labels are not allowed")
+        raise ValueError(
+            f"{field}: {host!r} is not a host name; spaces, percent signs and empty labels are not allowed"
+        )
     labels = host.rstrip(".").split(".")
     if len(host.rstrip(".")) > _MAX_HOST or any(len(label) > _MAX_LABEL for label in labels):
         raise ValueError(f"{field}: the host name is too long (253 characters in all, 63 between two dots)")
     # The URL standard's rule: a name that ends in a number is an IPv4 address or nothing.
     if _NUMBER.fullmatch(labels[-1]) and not _is_address(host):
-        raise ValueError(f"{field}: {host!r} is an unusual spelling of an IPv4 address; write it as four decimal numbers")
+        raise ValueError(
+            f"{field}: {host!r} is an unusual spelling of an IPv4 address; write it as four decimal numbers"
+        )
 
 
 def _is_address(text: str) -> bool:

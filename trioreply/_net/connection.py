@@ -37,7 +37,7 @@ class Connection(Protocol):
         ...
 
     def is_dead(self) -> bool:
-        """Whether something lies ready on an idle connection: an end, or bytes that nobody asked for. Either ruins it."""
+        """Whether an idle connection has something to read: an end, or bytes nobody asked for. Either ruins it."""
         ...
 
     def close_nowait(self) -> None:

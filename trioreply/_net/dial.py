@@ -288,10 +288,10 @@ class TcpDialer:
 _IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK})
 
 
-def _with_zone(sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    # A link-local address is one only together with its interface, which stands beside it here, and in the text elsewhere.
-    scope = sockaddr[3] if len(sockaddr) == 4 else 0
-    return f"{sockaddr[0]}%{scope}" if scope and "%" not in sockaddr[0] else sockaddr[0]
+def _with_zone(sockaddr: Sequence[object]) -> str:
+    # A link-local address is one only together with its interface, which the system gives beside it, not in the text.
+    address, scope = str(sockaddr[0]), sockaddr[3] if len(sockaddr) == 4 else 0
+    return f"{address}%{scope}" if scope and "%" not in address else address
 
 
 def _socket_address(

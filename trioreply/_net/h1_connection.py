@@ -1,10 +1,11 @@
 """One HTTP/1.1 connection: the request goes out while the response comes in.
 
-That the two run at the same time is not a refinement. A server may refuse an upload after its first bytes and close; a client
-that writes everything before it reads never learns why. So a request with a body is sent by a task of its own, and:
+That the two run at the same time is not a refinement. A server may refuse an upload after its first bytes and close; a
+client that writes everything before it reads never learns why. So a request with a body is sent by a task of its own,
+and:
 
-* A response that is no success (300 or more) stops the upload. The connection is then of no further use, for its request was
-  cut short (RFC 9112 section 9.3), but the response is read to its end and delivered.
+* A response that is no success (300 or more) stops the upload. The connection is then of no further use, for its
+  request was cut short (RFC 9112 section 9.3), but the response is read to its end and delivered.
 * A write that fails is not an error yet: the server may have answered before it closed. Reading tells.
 * `RequestSent` is reported after the first piece of the body is on its way, but never later than what the server says.
 
@@ -26,7 +27,8 @@ from .interfaces import ByteStream
 from .upload import Upload
 
 CONTINUE_SECONDS = 1.0
-"""How long a body is held back for ``100 Continue``; servers that know the word answer at once (RFC 9110 section 10.1.1)."""
+"""How long a body is held back for ``100 Continue``; servers that know the word answer at once (RFC 9110 section
+10.1.1)."""
 READ_SIZE = 64 * 1024
 """What h11 takes quickest in one piece."""
 
@@ -70,11 +72,21 @@ class H1Connection:
         await self._receive(sink, None)
 
     async def exchange_with_body(
-        self, head: RequestHead, upload: Upload, sink: MessageSink, *, length: int | None, expect_continue: bool, is_prompt: bool
+        self,
+        head: RequestHead,
+        upload: Upload,
+        sink: MessageSink,
+        *,
+        length: int | None,
+        expect_continue: bool,
+        is_prompt: bool,
     ) -> None:
         """Send a request with a body while its response comes in.
 
         Args:
+            head: what comes first.
+            upload: the body; the caller closes it.
+            sink: who is told.
             length: of the body, as the head announces it; ``None`` if unknown.
             expect_continue: hold the body back for the server's word, or a second.
             is_prompt: the first piece will be there at once, so that it can share a packet with the head.
@@ -90,7 +102,7 @@ class H1Connection:
             # Both sides run in one nursery, and what one of them raises must come out as itself, not in a group.
             try:
                 await side
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised again below
                 failures.append(error)
                 nursery.cancel_scope.cancel()
 
@@ -117,7 +129,7 @@ class H1Connection:
             data = await self._read()
             try:
                 for message in self._codec.receive(data):
-                    if type(message) is ResponseEnd:
+                    if isinstance(message, ResponseEnd):
                         ended = True  # the codec still has to look at what lies behind it
                         continue
                     if sending is not None:

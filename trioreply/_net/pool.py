@@ -1,7 +1,7 @@
 """The pool: waiting for a connection, keeping it afterwards, and a reaper for what was kept too long.
 
-All decisions are made by `Slots`, which is sync; here is only what waits. A lease is had and given back within one ``async
-with``, so that a connection is returned or closed on every way out, cancellation included.
+All decisions are made by `Slots`, which is sync; here is only what waits. A lease is had and given back within one
+``async with``, so that a connection is returned or closed on every way out, cancellation included.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ class Ticket(Generic[K, C]):
     connection: C | None = None
     """The connection while ACTIVE, ``None`` otherwise."""
     on_grant: Callable[[], object] = field(default=lambda: None, repr=False)
-    """Called when the wait ends: set it when `Slots.ask` returns a ticket that waits. The books are in order by then, so
-    it may use the slots itself; what it raises comes out of the call that freed the slot."""
+    """Called when the wait ends: set it when `Slots.ask` returns a ticket that waits. The books are in order by then,
+    so it may use the slots itself; what it raises comes out of the call that freed the slot."""
 
     @property
     def key(self) -> K:
@@ -234,19 +234,16 @@ class Slots(Generic[K, C]):
     def abandon(self, ticket: Ticket[K, C]) -> None:
         """The request was cancelled or has failed: whatever it holds is freed. Legal at any time; idempotent."""
         connection = ticket.connection
-        match ticket.state:
-            case TicketState.WAITING:
-                self._leave_queue(ticket)
-                ticket.state = TicketState.GONE
-                self._forget_unused(ticket._host)
-            case TicketState.CONNECTING | TicketState.ACTIVE:
-                self._free(ticket)
-                self._forget_unused(ticket._host)
-                if connection is not None:
-                    self._close(connection)
-                self._serve_next(giver=None)
-            case TicketState.GONE:
-                pass
+        if ticket.state is TicketState.WAITING:
+            self._leave_queue(ticket)
+            ticket.state = TicketState.GONE
+            self._forget_unused(ticket._host)
+        elif ticket.state is not TicketState.GONE:
+            self._free(ticket)
+            self._forget_unused(ticket._host)
+            if connection is not None:
+                self._close(connection)
+            self._serve_next(giver=None)
 
     def put_idle(self, key: K, connection: C, now: float) -> bool:
         """Keep a connection that no ticket was asked for. Gives whether there was room; it is closed if not.

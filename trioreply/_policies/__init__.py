@@ -1,1 +1,1 @@
-"""Policies: what happens around an exchange. Each is a function from handler to handler; none of them sees the network."""
+"""Policies: what happens around an exchange. Each maps a handler to a handler; none of them sees the network."""

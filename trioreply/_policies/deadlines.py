@@ -1,15 +1,15 @@
 """``transfer_timeout``: an exchange that makes no progress ends.
 
-As in Qt it is an inactivity timeout, restarted by body bytes in either direction, and not by a response head. Unlike in Qt,
-time does not pass while it is not the network's turn: in the queue for a connection, during an open question, and while the
-reader is slow. What is left of it then is left afterwards, too.
+As in Qt it is an inactivity timeout, restarted by body bytes in either direction, and not by a response head. Unlike in
+Qt, time does not pass while it is not the network's turn: in the queue for a connection, during an open question, and
+while the reader is slow. What is left of it then is left afterwards, too.
 """
 
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import trio

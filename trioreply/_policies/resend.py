@@ -1,8 +1,9 @@
 """Sending a request again when a kept connection turned out dead.
 
-A server may close a connection at the moment a request is sent on it. Nobody did anything wrong, so the request goes out once
-more, if three things hold: the connection was a kept one (a fresh one that fails has failed), nothing of an answer had come,
-and the request may be repeated: its method is idempotent (RFC 9110 section 9.2.2) and its body can be had again.
+A server may close a connection at the moment a request is sent on it. Nobody did anything wrong, so the request goes
+out once more, if three things hold: the connection was a kept one (a fresh one that fails has failed), nothing of an
+answer had come, and the request may be repeated: its method is idempotent (RFC 9110 section 9.2.2) and its body can be
+had again.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ def resend(handler: Handler) -> Handler:
         watch = _Watch(sink)
         try:
             await handler(request, watch)
-            return
         except ReplyError as error:
             if not may_resend(request, error, was_reused=watch.reused):
                 raise
+        else:
+            return
         await handler(request, sink)
 
     return with_resend

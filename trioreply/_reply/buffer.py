@@ -1,7 +1,8 @@
 """The unread part of a body: a queue of bytes with the reading methods of a sequential device.
 
-Pieces are kept as they came, so a large read costs one join and nothing is copied twice; only small pieces are gathered, lest a
-peer that sends single bytes makes us hold a million objects. The search for a line end remembers how far it has looked.
+Pieces are kept as they came, so a large read costs one join and nothing is copied twice; only small pieces are
+gathered, lest a peer that sends single bytes makes us hold a million objects. The search for a line end remembers how
+far it has looked.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What becomes of an exchange whose reply was closed: pure decisions, made anew at each of its messages.
 
-``close()`` ends the reply for the application. Behind it an upload runs to its end, because the server should get all of what
-was promised, and a short rest of a response is read away, because that is cheaper than a new connection. Everything else is
-dropped.
+``close()`` ends the reply for the application. Behind it an upload runs to its end, because the server should get all
+of what was promised, and a short rest of a response is read away, because that is cheaper than a new connection.
+Everything else is dropped.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The one object behind a reply: its state, its channel, its waiting tasks, and the exchange's cancel scope.
 
-The public class `Reply` is a façade over it for the application, the sink one for the exchange. Everything here is sync except
-the two places where somebody waits. The core knows its reply only weakly, so that dropping a reply frees it without the
-garbage collector.
+The public class `Reply` is a façade over it for the application, the sink one for the exchange. Everything here is sync
+except the two places where somebody waits. The core knows its reply only weakly, so that dropping a reply frees it
+without the garbage collector.
 
-Two parking lots hold whoever waits: ``readers`` are tasks of the application in a waiting method, ``network`` is the exchange
-when the read buffer is full. Each is woken whenever what it waits for may have changed, and looks again.
+Two parking lots hold whoever waits: ``readers`` are tasks of the application in a waiting method, ``network`` is the
+exchange when the read buffer is full. Each is woken whenever what it waits for may have changed, and looks again.
 """
 
 from __future__ import annotations
@@ -163,7 +163,11 @@ class Core:
 
     def refuse_size(self, max_size: int) -> None:
         """Abort, because the body is larger than the caller wants."""
-        self.stop(UnknownContentError(f"the body is larger than max_size={max_size} bytes; raise the limit, or read it in pieces"))
+        self.stop(
+            UnknownContentError(
+                f"the body is larger than max_size={max_size} bytes; raise the limit, or read it in pieces"
+            )
+        )
 
     def stop(self, failure: ReplyError) -> None:
         """End the reply at once, the device closed; nothing happens if it has finished and nothing runs behind it."""
@@ -290,5 +294,3 @@ class _ReaderWatch:
 
     def closed(self) -> None:
         self._core.desk.refuse()
-
-

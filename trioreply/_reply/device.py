@@ -5,7 +5,7 @@ The members follow ``QNetworkReply`` and its base ``QIODevice``; `docs/coming-fr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from .._model.errors import NetworkError
 from .._model.headers import EMPTY, Headers, encode_text
@@ -30,7 +30,7 @@ class Device:
 
     _core: Core
 
-    def __init__(self) -> NoReturn:
+    def __init__(self) -> None:
         raise TypeError("replies have no public constructor: open one with manager.get(url) and its siblings")
 
     def __repr__(self) -> str:
@@ -118,7 +118,7 @@ class Device:
         return _text(name) in self.headers
 
     def raw_header(self, name: str | bytes) -> bytes:
-        """The value of field ``name`` as bytes, repeats joined with ``", "`` (Set-Cookie with a line feed); empty if absent."""
+        """The value of field ``name``; repeats joined with ``", "`` (Set-Cookie: a line feed), empty if absent."""
         key = _text(name)
         joint = "\n" if key.lower() == "set-cookie" else ", "
         return encode_text(joint.join(self.headers.getall(key, ())))
@@ -160,8 +160,8 @@ class Device:
     def read_buffer_size(self) -> int | None:
         """How many unread bytes make the network pause; settable at any time.
 
-        ``None``: 1 MiB, but while a task waits for an event with none unread, or in `Reply.wait_finished`, the network goes on.
-        ``0``: it never pauses. ``n``: it pauses at n bytes, always.
+        ``None``: 1 MiB, but while a task waits for an event with none unread, or in `Reply.wait_finished`, the network
+        goes on. ``0``: it never pauses. ``n``: it pauses at n bytes, always.
         """
         return self._core.read_buffer_size
 
@@ -188,7 +188,7 @@ class Device:
         return not self._core.state.is_running and not len(self._core.state.buffer)
 
     def read(self, n: int = -1) -> bytes:
-        """Take at most ``n`` bytes of what is there (all of it if negative); ``b""`` if nothing is, or after `Reply.abort`."""
+        """Take at most ``n`` bytes of what is there, all if negative; ``b""`` if nothing is, or after `Reply.abort`."""
         data = self._core.state.buffer.read(n)
         self._core.room_made()
         return data

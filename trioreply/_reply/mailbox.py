@@ -1,8 +1,9 @@
 """A channel whose sender never waits and whose unread items stay few.
 
-With a task waiting in `Mailbox.receive` an item goes straight to it, as through a zero-capacity memory channel. With nobody
-waiting, items rest in an ordered mapping. Items with a key coalesce: one per key, the newest, moved to the newest position.
-Items without a key are never dropped and keep their order. How many there can be is bounded by what sends them.
+With a task waiting in `Mailbox.receive` an item goes straight to it, as through a zero-capacity memory channel. With
+nobody waiting, items rest in an ordered mapping. Items with a key coalesce: one per key, the newest, moved to the
+newest position. Items without a key are never dropped and keep their order. How many there can be is bounded by what
+sends them.
 
 A receiver that is cancelled has consumed nothing: resting items are taken after the checkpoint, and an item handed to a
 waiting task cannot be un-handed, because Trio no longer cancels a task that has been rescheduled.
@@ -17,9 +18,10 @@ import outcome
 import trio
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
-class Watcher(Protocol[T]):
+class Watcher(Protocol[T_contra]):
     """Who wants to know what readers of a mailbox do; all methods are sync."""
 
     def receiving(self, task: trio.lowlevel.Task) -> None:
@@ -30,7 +32,7 @@ class Watcher(Protocol[T]):
         """The task that asks finds nothing, and waits."""
         ...
 
-    def received(self, task: trio.lowlevel.Task, item: T) -> None:
+    def received(self, task: trio.lowlevel.Task, item: T_contra) -> None:
         """``task`` gets ``item``."""
         ...
 

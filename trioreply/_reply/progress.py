@@ -1,7 +1,7 @@
 """How far one direction of a transfer is, and when that is worth an event.
 
-Qt's rule: at most one progress report per 100 ms and direction, the first interval counted from the start of the request, and
-an unconditional last one. For uploads the first report is unconditional too. Time is an argument.
+Qt's rule: at most one progress report per 100 ms and direction, the first interval counted from the start of the
+request, and an unconditional last one. For uploads the first report is unconditional too. Time is an argument.
 """
 
 from __future__ import annotations

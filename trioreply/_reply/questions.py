@@ -1,17 +1,17 @@
 """Questions to the application, and when silence counts as "no".
 
-The exchange asks and waits; the application answers on the event. Nobody is obliged to look at events, so an open question must
-not wait for a reader who will never come. It is refused at the first of:
+The exchange asks and waits; the application answers on the event. Nobody is obliged to look at events, so an open
+question must not wait for a reader who will never come. It is refused at the first of:
 
-(a) the task that received the event asks for the next one, or calls another waiting method of the reply: it has seen the
-    question and moved on;
-(b) some task is blocked in another waiting method while nobody can be expected to read events: no task ever received one, or
-    the last to do so has ended, or is the very task that is blocked;
+(a) the task that received the event asks for the next one, or calls another waiting method of the reply: it has seen
+    the question and moved on;
+(b) some task is blocked in another waiting method while nobody can be expected to read events: no task ever received
+    one, or the last to do so has ended, or is the very task that is blocked;
 (c) the event channel is closed;
 (d) the reply ends.
 
-A reply that nobody has touched keeps the question: its owner may come yet. That a task *ended* is something Trio tells only
-instruments, so one is installed while a question is open and somebody's end could matter.
+A reply that nobody has touched keeps the question: its owner may come yet. That a task *ended* is something Trio tells
+only instruments, so one is installed while a question is open and somebody's end could matter.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class Ask:
             RuntimeError: it was answered before, or refused because nobody answered in time.
         """
         if self.is_settled:
-            raise RuntimeError("this question is settled: it was answered before, or refused when you went on without answering")
+            raise RuntimeError(
+                "this question is settled: it was answered before, or refused when you went on without answering"
+            )
         self.answer = answer
         self._finish()
 
@@ -140,4 +142,4 @@ class _ExitWatch(trio.abc.Instrument):
 
 
 def _has_ended(task: trio.lowlevel.Task) -> bool:
-    return inspect.iscoroutine(task.coro) and inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED
+    return inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED

@@ -1,8 +1,8 @@
 """The public `Reply`: control, and the block that owns it.
 
-Entering the block starts the exchange as a task in the manager's nursery and returns at once; nothing of it runs before the
-block's first checkpoint. Leaving the block normally is ``close()``; leaving it through an exception is ``abort()`` and a short
-shielded wait until connection, task and files are released.
+Entering the block starts the exchange as a task in the manager's nursery and returns at once; nothing of it runs before
+the block's first checkpoint. Leaving the block normally is ``close()``; leaving it through an exception is ``abort()``
+and a short shielded wait until connection, task and files are released.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .._model.request import Request
 
 RELEASE_SECONDS = 2.0
-"""How long leaving a block through an exception may wait for the exchange's resources. A thread may be stuck in the kernel."""
+"""How long leaving a block through an exception may wait for the exchange's resources. A thread may be stuck in the
+kernel."""
 
 M = TypeVar("M", bound="ReplyOwner")
 

@@ -1,9 +1,10 @@
 """The life of a reply: one table, and the record of facts that goes with it.
 
-A reply is always in one of five states. What happens to it (a message from the exchange, the end of the exchange, a call by
-the application) is an input; ``TABLE`` says for each state and input what the next state is and which events announce it. A
-pair that is not in the table is a mistake of whoever caused it, and raises. State is assigned in `ReplyState._move` and
-nowhere else; it changes before its events are seen, because they are only returned from here and delivered by the caller.
+A reply is always in one of five states. What happens to it (a message from the exchange, the end of the exchange, a
+call by the application) is an input; ``TABLE`` says for each state and input what the next state is and which events
+announce it. A pair that is not in the table is a mistake of whoever caused it, and raises. State is assigned in
+`ReplyState._move` and nowhere else; it changes before its events are seen, because they are only returned from here and
+delivered by the caller.
 
 =========  ==================================================================================
 PENDING    the exchange runs; no final response head (since the last redirect)
@@ -13,8 +14,8 @@ DETACHED   over for the application (``close()``), while an upload or a short re
 STOPPED    over, the device is closed: nothing can be read any more
 =========  ==================================================================================
 
-``ERROR`` in the table means "if there is an error". An HTTP status of 400 or more becomes the error at COMPLETE, not before:
-the error page is a body like any other (Qt).
+``ERROR`` in the table means "if there is an error". An HTTP status of 400 or more becomes the error at COMPLETE, not
+before: the error page is a body like any other (Qt).
 """
 
 from __future__ import annotations
@@ -203,7 +204,7 @@ class ReplyState:
 
     @property
     def is_uploading(self) -> bool:
-        """Whether the request's body is still being sent. An answer that is no success ends that (RFC 9112 section 9.3)."""
+        """Whether the body is still being sent. An answer that is no success ends that (RFC 9112 section 9.3)."""
         return not self.sent_all and (self.status_code is None or self.status_code < 300)
 
     @property
@@ -297,7 +298,12 @@ class ReplyState:
                 return self._sent_event(now, complete)
             case (
                 Emit.MESSAGE,
-                SocketStartedConnecting() | Encrypted() | RequestSent() | Informational() | Retrying() | Redirected() as event,
+                SocketStartedConnecting()
+                | Encrypted()
+                | RequestSent()
+                | Informational()
+                | Retrying()
+                | Redirected() as event,
             ):
                 return event
             case Emit.ERROR, _:

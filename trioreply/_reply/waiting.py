@@ -1,10 +1,11 @@
 """The part of a reply that waits: reading to an end, and waiting for what happens next.
 
-Every method here is a checkpoint, and a cancelled one has consumed nothing: bytes leave the buffer only after the last place
-where it can be cancelled. So a read that needs much (``read_all``, ``read_exactly``, a line) tells the network how much is
-wanted and waits until it lies in the buffer, instead of collecting pieces of its own.
+Every method here is a checkpoint, and a cancelled one has consumed nothing: bytes leave the buffer only after the last
+place where it can be cancelled. So a read that needs much (``read_all``, ``read_exactly``, a line) tells the network
+how much is wanted and waits until it lies in the buffer, instead of collecting pieces of its own.
 
-After what was received a waiting read raises the reply's error, if the *transfer* failed. An HTTP status is not raised here.
+After what was received a waiting read raises the reply's error, if the *transfer* failed. An HTTP status is not raised
+here.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ class Waiting(Device):
             available = self.bytes_available
             if available < n:
                 self._raise_transfer_error()
-                raise UnknownContentError(f"the body ended after {available} of the {n} bytes that were to be read", url=str(self.url))
+                raise UnknownContentError(
+                    f"the body ended after {available} of the {n} bytes that were to be read", url=str(self.url)
+                )
             return self.read(n)
 
     def chunks(self) -> Chunks[bytes]:
@@ -110,7 +113,9 @@ class Waiting(Device):
         with self._reading():
             core.wanted = max_size + 1
             core.room_made()
-            await core.wait_until(lambda: self.can_read_line or self.bytes_available > max_size or not core.state.is_running)
+            await core.wait_until(
+                lambda: self.can_read_line or self.bytes_available > max_size or not core.state.is_running
+            )
             end = core.state.buffer.line_end()
             if (self.bytes_available if end is None else end) > max_size:
                 core.refuse_size(max_size)
@@ -198,7 +203,9 @@ class Waiting(Device):
     def _raise_too_large(self, max_size: int) -> None:
         self._raise_transfer_error()
         # The reply had already finished well, so it keeps its own (happy) end.
-        raise UnknownContentError(f"{self.bytes_available} bytes are unread, more than max_size={max_size}", url=str(self.url))
+        raise UnknownContentError(
+            f"{self.bytes_available} bytes are unread, more than max_size={max_size}", url=str(self.url)
+        )
 
 
 class Chunks(Generic[T]):

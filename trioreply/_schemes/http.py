@@ -1,8 +1,8 @@
 """``http:``: from a request to a connection's exchange.
 
-The request's head is composed here, in the order people expect on the wire: Host first unless the user placed it, the user's
-fields as they were set, then ours. What frames the message (Content-Length, Transfer-Encoding) follows from the body; the one
-thing the user may say about it is a Content-Length for a body whose length we cannot know.
+The request's head is composed here, in the order people expect on the wire: Host first unless the user placed it, the
+user's fields as they were set, then ours. What frames the message (Content-Length, Transfer-Encoding) follows from the
+body; the one thing the user may say about it is a Content-Length for a body whose length we cannot know.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from .._model.headers import encode_text
 from .._model.options import Operation
 from .._model.request import Request
 from .._model.urls import host_header, origin_form
-from .._net.connection import Connection, MessageSink, Origin
+from .._net.connection import MessageSink, Origin
 from .._net.dial import connect
 from .._net.h1_connection import H1Connection
 from .._net.interfaces import Dialer, Resolver
-from .._net.pool import Lease, Pool
+from .._net.pool import Pool
 from .._net.stream import adapt
 from .._net.upload import Upload, Uploads
 from .._wire.codec import Codec, RequestHead
@@ -52,23 +52,23 @@ class HttpEnvironment:
     close_later: Callable[[trio.abc.AsyncResource], None]
 
 
-async def open_connection(env: HttpEnvironment, origin: Origin, *, timeout: float, sink: MessageSink) -> H1Connection:
+async def open_connection(env: HttpEnvironment, origin: Origin, *, seconds: float, sink: MessageSink) -> H1Connection:
     """Dial ``origin``; each attempt is reported to ``sink``.
 
     Raises:
-        TimeoutError: not connected within ``timeout`` seconds.
+        TimeoutError: not connected within ``seconds``.
         TransportError: see `connect`.
     """
 
     async def on_attempt(address: str) -> None:
         await sink.put(SocketStartedConnecting(origin.host, origin.port, address))
 
-    with trio.move_on_after(timeout):
+    with trio.move_on_after(seconds):
         stream = await connect(
             origin.host, origin.port, resolver=env.resolver, dialer=env.dialer, on_attempt=on_attempt
         )
         return H1Connection(adapt(stream, env.close_later), env.make_codec())
-    raise TimeoutError(f"Socket operation timed out: no connection to {origin} within connect_timeout={timeout:g} s")
+    raise TimeoutError(f"Socket operation timed out: no connection to {origin} within connect_timeout={seconds:g} s")
 
 
 async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
@@ -83,24 +83,16 @@ async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
     origin = Origin.of(request.url)
     async with env.pool.lease(origin, request.priority, sink) as lease:
         was_reused = lease.connection is not None
-        connection = await _connected(env, lease, origin, request, sink)
+        if lease.connection is None:
+            seconds = env.connect_timeout if request.connect_timeout is None else request.connect_timeout
+            lease.attach(await open_connection(env, origin, seconds=seconds, sink=sink))
+        connection = cast("H1Connection", lease.connection)  # nobody else puts connections into the pool
         try:
             await _exchange(env, connection, request, sink)
         except RemoteHostClosedError as error:
             if was_reused and error.resendable:
                 env.pool.discard_idle(origin)
             raise
-
-
-async def _connected(
-    env: HttpEnvironment, lease: Lease, origin: Origin, request: Request, sink: MessageSink
-) -> H1Connection:
-    if lease.connection is None:
-        timeout = env.connect_timeout if request.connect_timeout is None else request.connect_timeout
-        connection = await open_connection(env, origin, timeout=timeout, sink=sink)
-        lease.attach(connection)
-        return connection
-    return cast("H1Connection", lease.connection)  # this handler is the only one that puts connections into the pool
 
 
 async def _exchange(env: HttpEnvironment, connection: H1Connection, request: Request, sink: Sink) -> None:
@@ -137,7 +129,7 @@ def compose_head(request: Request, length: int | None, *, has_body: bool) -> Req
             raise ProtocolInvalidOperationError("Transfer-Encoding follows from the body; leave the field out")
         if lowered == "content-length" and value != str(length):
             raise ProtocolInvalidOperationError(
-                f"Content-Length: {value} was set, but the body has {'none' if length is None else length}; leave the field out"
+                f"Content-Length: {value} was set, but the body has length {length}; leave the field out"
             )
     fields = [(name.encode("ascii"), encode_text(value)) for name, value in request.headers.items()]
     if "Host" not in request.headers:

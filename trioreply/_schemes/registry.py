@@ -41,7 +41,9 @@ class Registry:
         scheme = request.url.scheme
         handler = self._handlers.get(scheme)
         if handler is None:
-            raise ProtocolUnknownError(f'Protocol "{scheme}" is unknown; this manager supports {", ".join(self.supported)}')
+            raise ProtocolUnknownError(
+                f'Protocol "{scheme}" is unknown; this manager supports {", ".join(self.supported)}'
+            )
         if self._allowed is not None and scheme not in self._allowed:
             raise ProtocolUnknownError(f'Protocol "{scheme}" is not among the schemes this manager allows')
         await handler(request, sink)

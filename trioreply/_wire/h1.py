@@ -188,7 +188,7 @@ def _serialised(head: RequestHead) -> bytes:
     method, target = head.method.encode("utf-8", "surrogatepass"), head.target.encode("utf-8", "surrogatepass")
     fields = b"".join([b"%b: %b\r\n" % pair for pair in head.fields])
     block = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, fields)
-    if not is_request(block):
+    if not is_request(block, fields=len(head.fields)):
         raise UnknownNetworkError("the request cannot be sent: forbidden characters in its method, target or fields")
     return block
 

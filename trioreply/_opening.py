@@ -1,0 +1,86 @@
+"""The block of a manager: ``async with open_manager() as manager``.
+
+The nursery is entered and left by hand, for one reason: an exception raised in the block must leave it as itself, not
+in a group. It does, because no task of ours raises (exchanges end in replies, not in exceptions), and so the nursery
+has nothing to add, save for a `KeyboardInterrupt` and its like.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Unpack
+
+import trio
+from yarl import URL
+
+from ._manager import FetchFields, Manager, ManagerConfig
+from ._model.request import Request
+from ._model.response import Response
+
+
+class OpenManager:
+    """What `open_manager` returns: ``async with`` it to get the `Manager`. Can be entered once."""
+
+    def __init__(self, config: ManagerConfig) -> None:
+        self._config = config
+        self._nursery_block = trio.open_nursery()
+        self._manager: Manager | None = None
+
+    async def __aenter__(self) -> Manager:
+        if self._manager is not None:
+            raise RuntimeError("a manager's block is entered once; call open_manager() again for another manager")
+        nursery = await self._nursery_block.__aenter__()
+        self._manager = Manager(nursery, self._config)
+        return self._manager
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        manager = self._manager
+        if manager is None:  # pragma: no cover - __aexit__ follows __aenter__
+            return None
+        manager._accepting = False
+        if manager._nursery.cancel_scope.cancel_called:
+            # A KeyboardInterrupt or its like in a task of ours has cancelled the block: only the nursery can unwind that.
+            return await self._nursery_block.__aexit__(exc_type, exc, traceback)
+        try:
+            if exc is None:
+                await manager._finish()
+        finally:
+            await manager._tear_down()
+            await self._nursery_block.__aexit__(None, None, None)
+        return None
+
+
+def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
+    """Open a manager: ``async with trioreply.open_manager() as manager``.
+
+    Args:
+        schemes: the URL schemes that may be used at all; default: all that are registered. base_url: what relative URLs
+        are appended to. headers: fields for every request that does not set them itself. user_agent: the User-Agent;
+        empty for none. transfer_timeout: seconds without progress after which an exchange ends as TIMEOUT; default:
+        never. connect_timeout: seconds for name resolution and connecting; default 30. detached_timeout: seconds
+        without progress that an upload behind a closed reply may take; default 30. limits: how many connections; see
+        `Limits`. resolver, dialer: replace name resolution and connecting; see `trioreply.abc`. ssl_errors,
+        authenticator, proxy_authenticator, redirect_verifier: ``async (reply, event)`` handlers that may answer
+            a question on the event before the reply's reader is asked.
+
+    Raises:
+        ValueError, TypeError: an option is impossible; the text starts with its name.
+    """
+    unknown = config.keys() - ManagerConfig.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"open_manager() has no option {', '.join(sorted(unknown))}")
+    return OpenManager(config)
+
+
+async def fetch(
+    url: str | URL | Request,
+    *,
+    raise_for_error: bool = True,
+    max_size: int | None = None,
+    **fields: Unpack[FetchFields],
+) -> Response:
+    """`Manager.fetch` with a manager of its own, for a program that fetches one thing."""
+    async with open_manager() as manager:
+        return await manager.fetch(url, raise_for_error=raise_for_error, max_size=max_size, **fields)

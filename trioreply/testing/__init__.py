@@ -1,0 +1,97 @@
+"""Tools to test code that uses trioreply: a network in memory, servers, and the cancellation sweep. Also for your
+tests.
+
+A manager on a network in memory needs no socket, no thread and no real time, and its weather is yours to make::
+
+    from trioreply.testing import MemoryNetwork, OriginResponse, cancellation_sweep, open_origin
+
+    async def test_download() -> None:
+        async with MemoryNetwork() as network:
+            routes = {"/data": OriginResponse(body=b"x" * 100_000)}
+            async with open_origin(routes, network=network) as origin:
+
+                async def download() -> None:
+                    async with trioreply.open_manager(resolver=network, dialer=network) as manager:
+                        async with manager.get(origin.url("/data")) as reply:
+                            assert len(await reply.read_all()) == 100_000
+
+                await cancellation_sweep(download, network=network)  # cancelled at every step: nothing is left
+
+`open_origin` is a correct server, `serve_peer` plays a script that need not be; both run on a real loopback socket as
+well.
+"""
+
+from .background import StreamHandler
+from .clock import run_sync_inline
+from .manager_sweep import ManagerSweep
+from .network import Host, MemoryListener, MemoryNetwork, Switches
+from .peer import (
+    Close,
+    Ending,
+    Loop,
+    PeerConnection,
+    Receive,
+    ReceiveBody,
+    ReceiveEnd,
+    ReceiveHead,
+    ReceiveRequest,
+    Reset,
+    ScriptedPeer,
+    Send,
+    SendEof,
+    SendSlowly,
+    Signal,
+    Stall,
+    Step,
+    WaitFor,
+    serve_peer,
+)
+from .reading import ReceivedRequest
+from .server import Origin, OriginConnection, OriginHandler, OriginRequest, OriginResponse, Routes, open_origin
+from .serving import ServedStream, serve_streams
+from .stream import MemoryConnection, MemoryStream
+from .sweep import SweepEnvironment, cancellation_sweep, sweep_environment
+
+__all__ = [
+    "Close",
+    "Ending",
+    "Host",
+    "Loop",
+    "ManagerSweep",
+    "MemoryConnection",
+    "MemoryListener",
+    "MemoryNetwork",
+    "MemoryStream",
+    "Origin",
+    "OriginConnection",
+    "OriginHandler",
+    "OriginRequest",
+    "OriginResponse",
+    "PeerConnection",
+    "Receive",
+    "ReceiveBody",
+    "ReceiveEnd",
+    "ReceiveHead",
+    "ReceiveRequest",
+    "ReceivedRequest",
+    "Reset",
+    "Routes",
+    "ScriptedPeer",
+    "Send",
+    "SendEof",
+    "SendSlowly",
+    "ServedStream",
+    "Signal",
+    "Stall",
+    "Step",
+    "StreamHandler",
+    "SweepEnvironment",
+    "Switches",
+    "WaitFor",
+    "cancellation_sweep",
+    "open_origin",
+    "run_sync_inline",
+    "serve_peer",
+    "serve_streams",
+    "sweep_environment",
+]
