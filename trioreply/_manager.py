@@ -122,6 +122,7 @@ class Manager:
     def __init__(self, nursery: trio.Nursery, config: ManagerConfig) -> None:
         self._nursery = nursery
         self._accepting = True
+        self._is_torn_down = False
         self._replies: set[Reply] = set()
         self._none_left = trio.lowlevel.ParkingLot()
         self._observers: set[Mailbox[tuple[Reply, Event]]] = set()
@@ -295,6 +296,8 @@ class Manager:
         """
         mailbox: Mailbox[tuple[Reply, Event]] = Mailbox(_observer_key)
         self._observers.add(mailbox)
+        if self._is_torn_down:
+            mailbox.end()
         try:
             yield mailbox
         finally:
@@ -389,6 +392,7 @@ class Manager:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + RELEASE_SECONDS):
             while self._replies:
                 await self._none_left.park()
+        self._is_torn_down = True
         for observer in self._observers:
             observer.end()
         self._nursery.cancel_scope.cancel()

@@ -40,30 +40,44 @@ class OpenManager:
         if manager is None:  # pragma: no cover - __aexit__ follows __aenter__
             return None
         manager._accepting = False
-        if manager._nursery.cancel_scope.cancel_called:
-            # A KeyboardInterrupt or its like in a task of ours has cancelled the block: only the nursery can unwind that.
-            return await self._nursery_block.__aexit__(exc_type, exc, traceback)
         try:
             if exc is None:
                 await manager._finish()
         finally:
             await manager._tear_down()
-            await self._nursery_block.__aexit__(None, None, None)
-        return None
+            absorbed = await self._leave_nursery(exc_type, exc, traceback)
+        return absorbed
+
+    async def _leave_nursery(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await self._nursery_block.__aexit__(exc_type, exc, traceback)
+        except BaseExceptionGroup as group:
+            _, others = group.split(lambda error: error is exc or isinstance(error, trio.Cancelled))
+            if exc is None or others is not None:
+                raise
+            # Only the block's own exception, and tasks that a scope around us cancelled: what counts is the former.
+            return False
 
 
 def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
     """Open a manager: ``async with trioreply.open_manager() as manager``.
 
     Args:
-        schemes: the URL schemes that may be used at all; default: all that are registered. base_url: what relative URLs
-        are appended to. headers: fields for every request that does not set them itself. user_agent: the User-Agent;
-        empty for none. transfer_timeout: seconds without progress after which an exchange ends as TIMEOUT; default:
-        never. connect_timeout: seconds for name resolution and connecting; default 30. detached_timeout: seconds
-        without progress that an upload behind a closed reply may take; default 30. limits: how many connections; see
-        `Limits`. resolver, dialer: replace name resolution and connecting; see `trioreply.abc`. ssl_errors,
-        authenticator, proxy_authenticator, redirect_verifier: ``async (reply, event)`` handlers that may answer
-            a question on the event before the reply's reader is asked.
+        config: any of these.
+
+            * ``schemes``: the URL schemes that may be used at all; default: all that are registered.
+            * ``base_url``: what relative URLs are appended to.
+            * ``headers``: fields for every request that does not set them itself.
+            * ``user_agent``: the User-Agent; empty for none.
+            * ``transfer_timeout``: seconds without progress after which an exchange ends as TIMEOUT; default: never.
+            * ``connect_timeout``: seconds for name resolution and connecting; default 30.
+            * ``detached_timeout``: seconds without progress that an upload behind a closed reply may take; default 30.
+            * ``limits``: how many connections; see `Limits`.
+            * ``resolver``, ``dialer``: replace name resolution and connecting; see `trioreply.abc`.
+            * ``ssl_errors``, ``authenticator``, ``proxy_authenticator``, ``redirect_verifier``: handlers
+              ``async (reply, event)`` that may answer a question on the event before the reply's reader is asked.
 
     Raises:
         ValueError, TypeError: an option is impossible; the text starts with its name.

@@ -92,7 +92,7 @@ def make_body(source: BodySource | None) -> Body | None:
         return BytesBody(bytes(source))
     if isinstance(source, os.PathLike):
         return PathBody(os.fspath(source))
-    if isinstance(source, AsyncFile):
+    if isinstance(source, AsyncFile) and _is_binary_file(source.wrapped):
         return FileBody(source.wrapped)
     if isinstance(source, (ByteReceiver, AsyncIterable)):
         return StreamBody(source)

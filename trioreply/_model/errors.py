@@ -110,6 +110,10 @@ class ReplyError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __reduce__(self) -> tuple[type[ReplyError], tuple[object, ...], dict[str, object]]:
+        # A reply lives in one run of Trio: copies and pickles of its error go without it.
+        return type(self), self.args, {**self.__dict__, "reply": None}
+
     def locate(self, *, url: str | None, status_code: int | None, reply: ReplyLike | None) -> None:
         """Fill in what the place that raised this could not know; what is set already stays."""
         self.url = self.url or url

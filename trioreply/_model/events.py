@@ -20,6 +20,7 @@ from .errors import NetworkError
 from .headers import Headers
 from .options import Direction
 from .tls import Certificate, SslError, TlsInfo
+from .urls import display
 
 
 class OpenQuestion(Protocol):
@@ -94,7 +95,7 @@ class ProxyAuthenticationRequired:
 class AuthenticationRequired:
     """The server wants credentials. Answer with `answer`, or look away to get the 401 and its body."""
 
-    url: URL
+    url: URL = field(repr=display)
     challenge: Challenge
     _question: OpenQuestion | None = _question()
 
@@ -117,7 +118,7 @@ class Informational:
     """A 1xx response: ``100 Continue``, ``103 Early Hints``, ..."""
 
     status_code: int
-    headers: Headers
+    headers: Headers = field(hash=False)
 
 
 @frozen
@@ -125,7 +126,7 @@ class Redirected:
     """The reply goes on at ``url`` (absolute). Under USER_VERIFIED it waits for `allow` first."""
 
     status_code: int
-    url: URL
+    url: URL = field(repr=display)
     _question: OpenQuestion | None = _question()
 
     def allow(self) -> None:
@@ -151,7 +152,7 @@ class MetaDataChanged:
     """Status and headers of a response are known (once for every response, redirects included)."""
 
     status_code: int | None
-    headers: Headers
+    headers: Headers = field(hash=False)
 
 
 @frozen

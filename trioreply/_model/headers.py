@@ -19,8 +19,8 @@ HeaderSource = Mapping[str, str | bytes] | Iterable[tuple[str | bytes, str | byt
 """What may be given for headers: a mapping, or pairs where a name may repeat."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
-# VCHAR, SP, HTAB and obs-text; the surrogates stand for bytes that are not UTF-8.
-_FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+# VCHAR, SP, HTAB and obs-text; of the surrogates only those that stand for bytes that are not UTF-8.
+_FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 
 EMPTY: Headers = CIMultiDictProxy(CIMultiDict())
 
@@ -45,14 +45,18 @@ def make_headers(source: HeaderSource | None, *, field: str = "headers") -> Head
 
     Raises:
         ValueError: a name is not a token, or a value holds a control character; the text starts with ``field``.
+        TypeError: ``source`` is no mapping and no pairs, or a name or a value is not text.
     """
     if not source:
         return EMPTY
+    if isinstance(source, (str, bytes)):
+        raise TypeError(f"{field}: give a mapping or pairs of name and value, not {type(source).__name__}")
     pairs = source.items() if isinstance(source, Mapping) else source
     copy: CIMultiDict[str] = CIMultiDict()
-    for name, value in pairs:
-        checked_name, checked_value = checked_field(name, value, field=field)
-        copy.add(checked_name, checked_value)
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"{field}: give pairs of name and value, not {type(pair).__name__}")
+        copy.add(*checked_field(*pair, field=field))
     return CIMultiDictProxy(copy)
 
 
@@ -64,12 +68,16 @@ def checked_field(name: str | bytes, value: str | bytes, *, field: str) -> tuple
     """
     name = decode_text(name) if isinstance(name, bytes) else name
     value = decode_text(value) if isinstance(value, bytes) else value
+    if not isinstance(name, str):
+        raise TypeError(f"{field}: a name must be str or bytes, not {type(name).__name__}")
     if not isinstance(value, str):
         raise TypeError(f"{field}: the value of {name!r} must be str or bytes, not {type(value).__name__}")
     if not is_token(name):
         raise ValueError(f"{field}: {name!r} is not a field name; use letters, digits and - only")
     if _FORBIDDEN.search(value):
-        raise ValueError(f"{field}: the value of {name!r} holds a control character; remove CR, LF, NUL and the like")
+        raise ValueError(
+            f"{field}: the value of {name!r} holds a control character or half a character; remove CR, LF, NUL and the like"
+        )
     return name, value.strip(" \t")
 
 

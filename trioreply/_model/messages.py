@@ -20,6 +20,7 @@ from .credentials import Challenge, Proxy
 from .events import Encrypted, Informational, Redirected, RequestSent, Retrying, SocketStartedConnecting
 from .headers import EMPTY, Headers, make_headers
 from .tls import Certificate, SslError
+from .urls import display
 
 A = TypeVar("A")
 
@@ -51,7 +52,7 @@ class ResponseHead:
 
     status_code: int | None = None
     reason: str = ""
-    headers: Headers = field(default=EMPTY, converter=make_headers)
+    headers: Headers = field(default=EMPTY, converter=make_headers, hash=False)
     http_version: str = ""
 
 
@@ -67,7 +68,7 @@ class ResponseData:
 class ResponseTrailers:
     """Fields after the body (RFC 9110 section 6.5)."""
 
-    headers: Headers = field(converter=make_headers)
+    headers: Headers = field(converter=make_headers, hash=False)
 
 
 Message = (
@@ -104,7 +105,7 @@ class TlsQuestion(Question[tuple[SslError, ...]]):
 class AuthenticationQuestion(Question[tuple[str, str]]):
     """Which user and password for the origin server?"""
 
-    url: URL
+    url: URL = field(repr=display)
     challenge: Challenge
 
 
@@ -121,4 +122,4 @@ class RedirectQuestion(Question[bool]):
     """Follow this redirect?"""
 
     status_code: int
-    url: URL
+    url: URL = field(repr=display)

@@ -7,7 +7,7 @@ Frozen. `Request.replace` makes a changed copy and checks it again, so a request
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypedDict, TypeVar, Unpack
+from typing import TypedDict, Unpack
 
 import attrs
 from attrs import Attribute as AttrsField
@@ -68,12 +68,14 @@ class RequestChanges(RequestFields, total=False):
     body: BodySource | None
 
 
-N = TypeVar("N")
-
-
-def _not_negative(instance: object, attribute: AttrsField[N], value: float | None) -> None:
-    if value is not None and not value >= 0:  # which a NaN is not either
-        raise ValueError(f"{attribute.name}: {value!r} is negative; give a number from 0 on, or None")
+_NOT_NEGATIVE = (
+    "max_redirects",
+    "transfer_timeout",
+    "connect_timeout",
+    "read_buffer_size",
+    "progress_interval",
+    "decompression_limit",
+)
 
 
 def _names(source: Iterable[str]) -> frozenset[str]:
@@ -103,14 +105,14 @@ class Request:
     body: Body | None = field(default=None, converter=make_body, kw_only=True)
     priority: Priority = field(default=Priority.NORMAL, converter=Priority, kw_only=True)
     redirect_policy: RedirectPolicy = field(default=RedirectPolicy.NO_LESS_SAFE, kw_only=True)
-    max_redirects: int = field(default=50, validator=_not_negative, kw_only=True)
-    transfer_timeout: float | None = field(default=None, validator=_not_negative, kw_only=True)
+    max_redirects: int = field(default=50, kw_only=True)
+    transfer_timeout: float | None = field(default=None, kw_only=True)
     """Seconds without progress of a body in either direction; `math.inf` switches the manager's value off."""
-    connect_timeout: float | None = field(default=None, validator=_not_negative, kw_only=True)
+    connect_timeout: float | None = field(default=None, kw_only=True)
     """Seconds for name resolution, connecting, proxy and TLS together."""
-    read_buffer_size: int | None = field(default=None, validator=_not_negative, kw_only=True)
+    read_buffer_size: int | None = field(default=None, kw_only=True)
     """See ``docs/cancellation``: ``None`` 1 MiB unless somebody waits, 0 no limit, n exactly n."""
-    progress_interval: float = field(default=0.1, validator=_not_negative, kw_only=True)
+    progress_interval: float = field(default=0.1, kw_only=True)
     """The shortest time between two `Progress` events of one direction; Qt's 100 ms."""
     cache_load: CacheLoad = field(default=CacheLoad.PREFER_NETWORK, kw_only=True)
     cache_save: bool = field(default=True, kw_only=True)
@@ -118,7 +120,7 @@ class Request:
     cookie_save: LoadControl = field(default=LoadControl.AUTOMATIC, kw_only=True)
     authentication_reuse: LoadControl = field(default=LoadControl.AUTOMATIC, kw_only=True)
     decompress: bool = field(default=True, kw_only=True)
-    decompression_limit: int | None = field(default=10 * MIB, validator=_not_negative, kw_only=True)
+    decompression_limit: int | None = field(default=10 * MIB, kw_only=True)
     http2: Http2 = field(default=Http2.ALLOWED, kw_only=True)
     expect_continue: bool = field(default=False, kw_only=True)
     """Ask for ``100 Continue`` and hold the body back for at most a second (RFC 9110 section 10.1.1)."""
@@ -137,6 +139,10 @@ class Request:
             raise ValueError(f"verb: {value!r} is not a method name; a custom operation needs one, made of letters")
 
     def __attrs_post_init__(self) -> None:
+        for name in _NOT_NEGATIVE:
+            number = getattr(self, name)
+            if number is not None and not number >= 0:  # which a NaN is not either
+                raise ValueError(f"{name}: {number!r} is not a number from 0 on")
         # A verb and an operation are one decision: the well-known verbs, in any case, are those operations (as Qt's
         # sendCustomRequest), and every operation but CUSTOM has just its one verb.
         well_known = _OPERATIONS.get(self.verb.upper())

@@ -19,7 +19,7 @@ class Response:
 
     status_code: int | None
     reason: str
-    headers: Headers
+    headers: Headers = field(hash=False)
     body: bytes = field(repr=False)
     url: URL = field(repr=display)
     """Where the content came from, after redirects."""

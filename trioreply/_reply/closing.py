@@ -29,19 +29,19 @@ class Rest(enum.Enum):
 class Remainder:
     """What is left of an exchange, from ``close()`` on."""
 
-    __slots__ = ("_answered", "_bodiless", "_remaining", "_uploading")
+    __slots__ = ("_answered", "_bodiless", "_has_body", "_remaining", "_sending")
 
     def __init__(self, state: ReplyState) -> None:
-        has_body = state.request.body is not None
+        self._has_body = state.request.body is not None
         self._answered = state.head is not None
-        # Until there is an answer the server may still be busy with what we sent: going away would make it stop.
-        self._uploading = has_body and (not self._answered or state.is_uploading)
+        self._sending = state.is_uploading
         self._remaining = state.remaining()
         self._bodiless = state.request.verb == "HEAD"
 
     def decide(self) -> Rest:
         """What to do now."""
-        if self._uploading:
+        # Until there is an answer the server may still be busy with what we sent: going away would make it stop.
+        if self._has_body and (self._sending or not self._answered):
             return Rest.UPLOAD
         if self._remaining is not None and self._remaining <= DRAIN_LIMIT:
             return Rest.DRAIN
@@ -51,10 +51,10 @@ class Remainder:
         """What to do after ``message``."""
         match message:
             case RequestProgress(complete=complete):
-                self._uploading = not (complete and self._answered)
+                self._sending = not complete
             case ResponseHead(status_code=status, headers=headers):
                 self._answered = True
-                self._uploading = self._uploading and status is not None and status < 300
+                self._sending = self._sending and (status is None or status < 300)
                 no_content = self._bodiless or status in (204, 304)
                 self._remaining = 0 if no_content else content_length(headers)
             case ResponseData(data=data, wire_size=wire_size) if self._remaining is not None:

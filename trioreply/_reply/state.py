@@ -198,6 +198,11 @@ class ReplyState:
         return self.is_running or self.state is State.FINISHED
 
     @property
+    def has_final_head(self) -> bool:
+        """Whether a response is there that is not a redirect which was followed."""
+        return "head_received" in self.marks
+
+    @property
     def status_code(self) -> int | None:
         """The last response's status."""
         return None if self.head is None else self.head.status_code
@@ -336,6 +341,7 @@ class ReplyState:
             case ResponseTrailers(headers=headers):
                 self.trailers = headers
             case Redirected(url=url):
+                self.marks.pop("head_received", None)  # it was not the final one
                 self.url = url
                 self.redirects.append(message)
             case Encrypted(tls=tls):

@@ -33,14 +33,15 @@ class Background:
 
     async def run(self, serve: StreamHandler[S], stream: S) -> None:
         """Serve ``stream`` here and close it; keep what goes wrong that is not a disconnect."""
-        try:
+        # Closing the stream wakes the client, and its block may end and cancel us there: what went wrong is kept before.
+        async with stream:
             try:
-                async with stream:
+                try:
                     await serve(stream)
-            except* (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass  # the client went away: the test sees that at its own end
-        except Exception as error:  # noqa: BLE001 - kept, and raised when the block ends
-            self.failures.append(error)
+                except* (trio.BrokenResourceError, trio.ClosedResourceError):
+                    pass  # the client went away: the test sees that at its own end
+            except Exception as error:  # noqa: BLE001 - kept, and raised when the block ends
+                self.failures.append(error)
 
 
 @contextlib.asynccontextmanager

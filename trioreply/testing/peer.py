@@ -62,15 +62,15 @@ class PeerConnection:
     async def play(self, steps: Sequence[Step]) -> None:
         """Play ``steps``, then close; for peers of your own make."""
         try:
-            async with self.stream:
-                for step in steps:
-                    await step.play(self)
+            for step in steps:
+                await step.play(self)
             self.ending = Ending.SCRIPT
         except _ClientClosedError:
             self.ending = Ending.CLIENT_CLOSED
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.ending = Ending.BROKEN
         finally:
+            close_nowait(self.stream)
             self._ended.set()
 
     async def receive_until(self, marker: bytes) -> bytes:
@@ -104,14 +104,14 @@ class PeerConnection:
         Raises:
             h11.RemoteProtocolError: the body's framing is wrong.
         """
-        self._h11.receive_data(self._take(len(self._unread)))
         while not self.requests[-1].is_complete:
             event = self._h11.next_event()
             if isinstance(event, h11.Event):
                 self.requests[-1].add(event)
-            else:
+                continue
+            if not self._unread:
                 await self._receive_more()
-                self._h11.receive_data(self._take(len(self._unread)))
+            self._h11.receive_data(self._take(len(self._unread)))
         self._unread += self._h11.trailing_data[0]
 
     async def _receive_more(self) -> None:
