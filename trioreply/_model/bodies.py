@@ -113,6 +113,11 @@ def is_detachable(body: Body | None) -> bool:
     return isinstance(body, (BytesBody, PathBody))
 
 
+def is_empty(body: Body | None) -> bool:
+    """Whether it is known beforehand that there is nothing to send."""
+    return body is None or (isinstance(body, BytesBody) and not body.data)
+
+
 def is_rewindable(body: Body | None) -> bool:
     """Whether ``body`` can be sent a second time."""
     if isinstance(body, FileBody):

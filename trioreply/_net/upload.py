@@ -1,8 +1,7 @@
 """Reading request bodies: the I/O that belongs to the values of `trioreply._model.bodies`.
 
-One `Uploads` belongs to one exchange and opens the body once for every time it is sent: first attempt, redirect,
-answer to a 401, retry. It remembers what must not be forgotten in between: where a caller's file began, and that a
-stream is used up.
+`Uploads` opens a body once for every time it is sent: first attempt, redirect, answer to a 401, retry. It remembers
+what must not be forgotten in between: where a caller's file began, and that a stream is used up.
 
 Who owns what decides how cancellation works, and that was the hard part:
 
@@ -26,6 +25,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar, TypeVarTuple, assert_never
+from weakref import WeakKeyDictionary
 
 import trio
 
@@ -85,13 +85,12 @@ class Upload(Protocol):
 
 
 class Uploads:
-    """Opens the bodies of one exchange, as often as they have to be sent."""
+    """Opens bodies, as often as they have to be sent; one for all exchanges of a manager."""
 
     def __init__(self, *, run_sync: RunSync) -> None:
         self._run_sync = run_sync
-        # By identity, since two requests may hold one file at two positions. The body is kept so that its id stays
-        # its own.
-        self._opened: dict[int, tuple[Body, int | None]] = {}
+        # Where each body began; ``None``: it cannot go back there. Weak: only who may send a body again holds it.
+        self._opened: WeakKeyDictionary[Body, int | None] = WeakKeyDictionary()
 
     async def open(self, body: Body) -> Upload:
         """Begin to send ``body``, from the same position each time. Checkpoints when it waits.
@@ -125,21 +124,21 @@ class Uploads:
 
     async def _open_file(self, body: FileBody) -> Upload:
         name = f"the file {getattr(body.file, 'name', body.file)!r}"
-        again = id(body) in self._opened
-        start = self._opened[id(body)][1] if again else None
+        again = body in self._opened
+        start = self._opened.get(body)
         if again and start is None:
             raise _cannot_resend(f"{name} cannot seek")
         try:
             start, length = await self._run_sync(_measure, body.file, start)
         except Exception as error:  # a caller's file object may raise anything
             raise UnknownNetworkError(f"the request body could not be opened: {name}: {error!r}") from error
-        self._opened[id(body)] = (body, start)
+        self._opened[body] = start
         return _FileUpload(_CallersFile(body.file, run_sync=self._run_sync), length=length, name=name)
 
     def _open_stream(self, body: StreamBody) -> Upload:
-        if id(body) in self._opened:
+        if body in self._opened:
             raise _cannot_resend("it came from an iterable or a stream, which is used up")
-        self._opened[id(body)] = (body, None)
+        self._opened[body] = None
         return _StreamUpload(body)
 
 

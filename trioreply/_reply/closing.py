@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 
+from .._model.bodies import is_empty
 from .._model.messages import Message, RequestProgress, ResponseData, ResponseHead
 from .state import ReplyState, content_length
 
@@ -29,19 +30,22 @@ class Rest(enum.Enum):
 class Remainder:
     """What is left of an exchange, from ``close()`` on."""
 
-    __slots__ = ("_answered", "_bodiless", "_has_body", "_remaining", "_sending")
+    __slots__ = ("_accepted", "_answered", "_bodiless", "_remaining", "_sent_all", "_wants_answer")
 
     def __init__(self, state: ReplyState) -> None:
-        self._has_body = state.request.body is not None
+        self._wants_answer = not is_empty(state.request.body)
         self._answered = state.head is not None
-        self._sending = state.is_uploading
+        self._sent_all = state.sent_all
+        self._accepted = _is_accepted(state.status_code)
         self._remaining = state.remaining()
         self._bodiless = state.request.verb == "HEAD"
 
     def decide(self) -> Rest:
         """What to do now."""
         # Until there is an answer the server may still be busy with what we sent: going away would make it stop.
-        if self._has_body and (self._sending or not self._answered):
+        if self._wants_answer and not self._answered:
+            return Rest.UPLOAD
+        if self._accepted and not self._sent_all:
             return Rest.UPLOAD
         if self._remaining is not None and self._remaining <= DRAIN_LIMIT:
             return Rest.DRAIN
@@ -51,10 +55,10 @@ class Remainder:
         """What to do after ``message``."""
         match message:
             case RequestProgress(complete=complete):
-                self._sending = not complete
+                self._sent_all = complete
             case ResponseHead(status_code=status, headers=headers):
                 self._answered = True
-                self._sending = self._sending and (status is None or status < 300)
+                self._accepted = _is_accepted(status)
                 no_content = self._bodiless or status in (204, 304)
                 self._remaining = 0 if no_content else content_length(headers)
             case ResponseData(data=data, wire_size=wire_size) if self._remaining is not None:
@@ -62,3 +66,8 @@ class Remainder:
             case _:
                 pass
         return self.decide()
+
+
+def _is_accepted(status_code: int | None) -> bool:
+    """Whether the server goes on reading what it is sent, as far as its answer says."""
+    return status_code is None or status_code < 300

@@ -52,10 +52,13 @@ class ReplySink:
         ask = Ask()
         event = _event(question, ask)
         handler = core.owner.question_handlers.get(type(event))
-        if handler is not None:
-            await handler(self._reply, event)
-        if not ask.is_settled:
-            await core.ask(event, ask)
+        try:
+            if handler is not None:
+                await handler(self._reply, event)
+            if not ask.is_settled:
+                await core.ask(event, ask)
+        finally:
+            ask.refuse()  # if it was cancelled: whoever holds the event shall learn that it is too late
         return cast("A | None", ask.answer)  # the event's own method made it, by the question's type
 
 

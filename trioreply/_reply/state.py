@@ -23,6 +23,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from .._model.bodies import is_empty
 from .._model.errors import NetworkError, OperationCanceledError, ReplyError, error_for_status, status_error_string
 from .._model.events import (
     Encrypted,
@@ -181,7 +182,7 @@ class ReplyState:
         self.error_string = "Unknown error"  # QIODevice's, while there is none
         self.failure: ReplyError | None = None
         self.buffer = ReadBuffer()
-        self.sent_all = request.body is None
+        self.sent_all = is_empty(request.body)
         self.marks = {"started": now}
         self.reused = False
         self.up: Meter | None = None

@@ -143,14 +143,14 @@ class Waiting(Device):
         return decode_json(await self.read_all(max_size))
 
     async def wait_metadata(self) -> None:
-        """Until the head of a response is there.
+        """Until the head of a response is there; that of a redirect which is followed is not waited for.
 
         Raises:
             ReplyError: the reply ended without one.
         """
         core = self._core
-        await core.wait_until(lambda: core.state.head is not None or not core.state.is_running)
-        if core.state.head is None and (error := core.error()) is not None:
+        await core.wait_until(lambda: core.state.has_final_head or not core.state.is_running)
+        if not core.state.has_final_head and (error := core.error()) is not None:
             raise error
 
     async def wait_finished(self) -> NetworkError:
