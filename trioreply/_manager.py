@@ -29,11 +29,11 @@ from ._model.events import (
     SslErrors,
 )
 from ._model.exchange import Handler, Policy
-from ._model.headers import Headers, HeaderSource, make_headers
+from ._model.headers import HeaderSource, make_headers, with_missing
 from ._model.limits import Limits
 from ._model.messages import Message
 from ._model.options import Operation
-from ._model.request import Request, RequestFields
+from ._model.request import Request, RequestDefaults, RequestFields
 from ._model.response import Response
 from ._model.urls import make_url
 from ._net.connection import Origin
@@ -119,9 +119,10 @@ class ManagerStatistics:
 class Manager:
     """Opens replies. Made by `open_manager`."""
 
-    def __init__(self, nursery: trio.Nursery, config: ManagerConfig) -> None:
-        self._nursery = nursery
-        self._accepting = True
+    _nursery: trio.Nursery  # set when the block is entered
+
+    def __init__(self, config: ManagerConfig) -> None:
+        self._accepting = False
         self._is_torn_down = False
         self._replies: set[Reply] = set()
         self._none_left = trio.lowlevel.ParkingLot()
@@ -129,10 +130,12 @@ class Manager:
         base_url = config.get("base_url")
         self._base_url = None if base_url is None else make_url(base_url, field="base_url")
         user_agent = config.get("user_agent", f"trioreply/{__version__}")
-        self._headers = _with_missing(
-            make_headers(config.get("headers")), make_headers({"User-Agent": user_agent} if user_agent else None)
+        self._defaults = RequestDefaults(
+            headers=with_missing(
+                make_headers(config.get("headers")), make_headers({"User-Agent": user_agent} if user_agent else None)
+            ),
+            transfer_timeout=config.get("transfer_timeout"),
         )
-        self._transfer_timeout = config.get("transfer_timeout")
         self._detached_timeout = config.get("detached_timeout", 30.0)
         self._question_handlers = MappingProxyType(
             {event: config[name] for name, event in _QUESTION_HANDLERS.items() if config.get(name) is not None}  # type: ignore[literal-required]  # the table's keys are the TypedDict's
@@ -145,7 +148,7 @@ class Manager:
             make_codec=H11Codec,
             uploads=Uploads(run_sync=trio.to_thread.run_sync),
             connect_timeout=config.get("connect_timeout", 30.0),
-            close_later=lambda stream: nursery.start_soon(trio.aclose_forcefully, stream),
+            close_later=lambda stream: self._nursery.start_soon(trio.aclose_forcefully, stream),
         )
         self._registry = Registry(config.get("schemes"))
         self._registry.register("http", partial(http, self._env))
@@ -153,7 +156,7 @@ class Manager:
         self._handler = build(POLICIES, self._registry)
 
     def __repr__(self) -> str:
-        state = "open" if self._accepting else "closed"
+        state = "open" if self._accepting else "not open"
         return f"<Manager {state}, {len(self._replies)} replies running, {self._pool!r}>"
 
     # Verbs
@@ -206,7 +209,7 @@ class Manager:
 
     def send(self, request: Request) -> OpenReply:
         """Open ``request`` as it is, the manager's defaults added."""
-        return OpenReply(self._complete(request), self, self._handler)
+        return self._open_request(request.replace(url=self._absolute(request.url)))
 
     async def fetch(
         self,
@@ -228,10 +231,11 @@ class Manager:
             UnknownContentError: the body is larger than ``max_size``.
             trio.ClosedResourceError: the manager is closed.
         """
-        if isinstance(url, Request):
-            request = self._complete(url.replace(**fields) if fields else url)
+        if not isinstance(url, Request):
+            request = Request(self._absolute(url), **fields)
         else:
-            request = self._complete(Request(self._absolute(url), **fields))
+            request = url.replace(url=self._absolute(url.url), **fields)
+        request = self._defaults.complete(request)
         await trio.lowlevel.checkpoint()
 
         def prepare(core: Core) -> None:
@@ -350,10 +354,14 @@ class Manager:
         fields: RequestFields,
     ) -> OpenReply:
         if isinstance(url, Request):
-            request = url.replace(operation=operation, verb=verb, body=url.body if body is None else body, **fields)
+            body = url.body if body is None else body
+            request = url.replace(url=self._absolute(url.url), operation=operation, verb=verb, body=body, **fields)
         else:
             request = Request(self._absolute(url), operation=operation, verb=verb, body=body, **fields)
-        return self.send(request)
+        return self._open_request(request)
+
+    def _open_request(self, request: Request) -> OpenReply:
+        return OpenReply(self._defaults.complete(request), self, self._handler)
 
     def _absolute(self, url: str | URL) -> URL:
         checked = make_url(url)
@@ -364,16 +372,14 @@ class Manager:
         joined = self._base_url.with_path(path, encoded=True)
         return joined.with_query(checked.query) if checked.raw_query_string else joined
 
-    def _complete(self, request: Request) -> Request:
-        """``request`` with what the manager says where it says nothing itself."""
-        headers = _with_missing(request.headers, self._headers)
-        timeout = self._transfer_timeout if request.transfer_timeout is None else request.transfer_timeout
-        url = self._absolute(request.url)
-        return request.replace(url=url, headers=headers, transfer_timeout=timeout)
-
     def _spawn_long_lived(self, task: Callable[[], Awaitable[None]]) -> None:
         """Start a task that serves everybody, so it must not carry the context of whoever happened to come first."""
         contextvars.Context().run(self._nursery.start_soon, task)
+
+    def _start(self, nursery: trio.Nursery) -> None:
+        """The beginning: requests are taken from now on."""
+        self._nursery = nursery
+        self._accepting = True
 
     async def _finish(self) -> None:
         """The normal end: running replies are aborted, detached work ends, and idle connections are closed."""
@@ -409,12 +415,6 @@ def _observer_key(item: tuple[Reply, Event]) -> tuple[Reply, object] | None:
     reply, event = item
     key = event_key(event)
     return None if key is None else (reply, key)
-
-
-def _with_missing(headers: Headers, defaults: Headers) -> Headers:
-    """``headers``, and those of ``defaults`` whose names it lacks."""
-    missing = [(name, value) for name, value in defaults.items() if name not in headers]
-    return make_headers([*headers.items(), *missing]) if missing else headers
 
 
 def _response(reply: Reply, *, raise_for_error: bool) -> Response:

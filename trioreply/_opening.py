@@ -7,6 +7,7 @@ has nothing to add, save for a `KeyboardInterrupt` and its like.
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Unpack
 
@@ -21,24 +22,24 @@ from ._model.response import Response
 class OpenManager:
     """What `open_manager` returns: ``async with`` it to get the `Manager`. Can be entered once."""
 
-    def __init__(self, config: ManagerConfig) -> None:
-        self._config = config
-        self._nursery_block = trio.open_nursery()
-        self._manager: Manager | None = None
+    _nursery_block: AbstractAsyncContextManager[trio.Nursery]  # made when entered: before, there may be no Trio yet
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._was_entered = False
 
     async def __aenter__(self) -> Manager:
-        if self._manager is not None:
+        if self._was_entered:
             raise RuntimeError("a manager's block is entered once; call open_manager() again for another manager")
-        nursery = await self._nursery_block.__aenter__()
-        self._manager = Manager(nursery, self._config)
+        self._was_entered = True
+        self._nursery_block = trio.open_nursery()
+        self._manager._start(await self._nursery_block.__aenter__())
         return self._manager
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         manager = self._manager
-        if manager is None:  # pragma: no cover - __aexit__ follows __aenter__
-            return None
         manager._accepting = False
         try:
             if exc is None:
@@ -85,7 +86,7 @@ def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
     unknown = config.keys() - ManagerConfig.__annotations__.keys()
     if unknown:
         raise TypeError(f"open_manager() has no option {', '.join(sorted(unknown))}")
-    return OpenManager(config)
+    return OpenManager(Manager(config))
 
 
 async def fetch(

@@ -84,3 +84,11 @@ def checked_field(name: str | bytes, value: str | bytes, *, field: str) -> tuple
 def from_wire(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Fields that a codec has checked already, as text."""
     return CIMultiDictProxy(CIMultiDict([(name.decode("ascii"), decode_text(value)) for name, value in pairs]))
+
+
+def with_missing(headers: Headers, defaults: Headers) -> Headers:
+    """``headers``, and behind them the fields of ``defaults`` whose names they lack. Both have been checked."""
+    if not headers:
+        return defaults
+    missing = [(name, value) for name, value in defaults.items() if name not in headers]
+    return CIMultiDictProxy(CIMultiDict([*headers.items(), *missing])) if missing else headers

@@ -6,16 +6,17 @@ Frozen. `Request.replace` makes a changed copy and checks it again, so a request
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping
+from types import NoneType
 from typing import TypedDict, Unpack
 
 import attrs
-from attrs import Attribute as AttrsField
 from attrs import field, frozen
 from yarl import URL
 
 from .bodies import Body, BodySource, make_body
-from .headers import Headers, HeaderSource, is_token, make_headers
+from .headers import EMPTY, Headers, HeaderSource, is_token, make_headers, with_missing
 from .options import CacheLoad, Http2, LoadControl, Operation, Priority, RedirectPolicy
 from .urls import display, make_url
 
@@ -68,18 +69,41 @@ class RequestChanges(RequestFields, total=False):
     body: BodySource | None
 
 
-_NOT_NEGATIVE = (
-    "max_redirects",
-    "transfer_timeout",
-    "connect_timeout",
-    "read_buffer_size",
-    "progress_interval",
-    "decompression_limit",
-)
+_CHOICES: dict[str, type[enum.Enum]] = {
+    "operation": Operation,
+    "redirect_policy": RedirectPolicy,
+    "cache_load": CacheLoad,
+    "cookie_load": LoadControl,
+    "cookie_save": LoadControl,
+    "authentication_reuse": LoadControl,
+    "http2": Http2,
+}
+_NUMBERS: dict[str, tuple[type, ...]] = {
+    "max_redirects": (int,),
+    "transfer_timeout": (int, float, NoneType),
+    "connect_timeout": (int, float, NoneType),
+    "read_buffer_size": (int, NoneType),
+    "progress_interval": (int, float),
+    "decompression_limit": (int, NoneType),
+}
 
 
 def _names(source: Iterable[str]) -> frozenset[str]:
+    if isinstance(source, str):
+        raise TypeError("sensitive_headers: give several names, as a tuple or a set, not one text")
     return frozenset(name.lower() for name in source)
+
+
+def _priority(value: Priority) -> Priority:
+    try:
+        return Priority(value)
+    except ValueError:
+        raise ValueError(f"priority: {value!r} is none; give Priority.HIGH, NORMAL or LOW") from None
+
+
+def _names_of(headers: Headers) -> str:
+    # Values may be credentials, in fields that we cannot know.
+    return f"<{', '.join(headers)}>"
 
 
 @frozen
@@ -99,11 +123,11 @@ class Request:
     operation: Operation = field(default=Operation.GET, kw_only=True)
     verb: str = field(kw_only=True)
     """The method on the wire; follows from ``operation``, unless that is ``CUSTOM``."""
-    headers: Headers = field(default=None, converter=make_headers, kw_only=True)
+    headers: Headers = field(default=None, converter=make_headers, hash=False, repr=_names_of, kw_only=True)
     query: QuerySource | None = field(default=None, kw_only=True, repr=False)
     """Replaces the URL's query when the request is made; ``url`` then shows it."""
     body: Body | None = field(default=None, converter=make_body, kw_only=True)
-    priority: Priority = field(default=Priority.NORMAL, converter=Priority, kw_only=True)
+    priority: Priority = field(default=Priority.NORMAL, converter=_priority, kw_only=True)
     redirect_policy: RedirectPolicy = field(default=RedirectPolicy.NO_LESS_SAFE, kw_only=True)
     max_redirects: int = field(default=50, kw_only=True)
     transfer_timeout: float | None = field(default=None, kw_only=True)
@@ -133,16 +157,13 @@ class Request:
     def _verb_of_operation(self) -> str:
         return _VERBS.get(self.operation, "")
 
-    @verb.validator
-    def _check_verb(self, attribute: AttrsField[str], value: object) -> None:
-        if not isinstance(value, str) or not is_token(value):
-            raise ValueError(f"verb: {value!r} is not a method name; a custom operation needs one, made of letters")
-
     def __attrs_post_init__(self) -> None:
-        for name in _NOT_NEGATIVE:
-            number = getattr(self, name)
-            if number is not None and not number >= 0:  # which a NaN is not either
-                raise ValueError(f"{name}: {number!r} is not a number from 0 on")
+        for name, kind in _CHOICES.items():
+            _check_choice(name, getattr(self, name), kind)
+        for name, kinds in _NUMBERS.items():
+            _check_number(name, getattr(self, name), kinds)
+        if not isinstance(self.verb, str) or not is_token(self.verb):
+            raise ValueError(f"verb: {self.verb!r} is not a method name; a custom operation needs one, made of letters")
         # A verb and an operation are one decision: the well-known verbs, in any case, are those operations (as Qt's
         # sendCustomRequest), and every operation but CUSTOM has just its one verb.
         well_known = _OPERATIONS.get(self.verb.upper())
@@ -152,7 +173,7 @@ class Request:
         else:
             object.__setattr__(self, "operation", Operation.CUSTOM)
         if self.query is not None:
-            object.__setattr__(self, "url", self.url.with_query(_query_argument(self.query)))
+            object.__setattr__(self, "url", _with_query(self.url, self.query))
             object.__setattr__(self, "query", None)
 
     def replace(self, **changes: Unpack[RequestChanges]) -> Request:
@@ -166,6 +187,41 @@ class Request:
         return attrs.evolve(self, **changes)
 
 
-def _query_argument(query: QuerySource) -> str | Mapping[str, str | int | float] | list[tuple[str, str | int | float]]:
-    """``query`` as yarl takes it."""
-    return query if isinstance(query, (str, Mapping)) else list(query)
+def _with_query(url: URL, query: QuerySource) -> URL:
+    try:
+        return url.with_query(query if isinstance(query, str | Mapping) else list(query))
+    except ValueError as error:
+        raise ValueError(f"query: {error}") from error
+    except TypeError as error:
+        raise TypeError(f"query: {error}") from error
+
+
+def _check_choice(name: str, value: object, kind: type[enum.Enum]) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: {value!r} is no member of {kind.__name__}")
+
+
+def _check_number(name: str, value: object, kinds: tuple[type, ...]) -> None:
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        wanted = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
+        raise TypeError(f"{name}: {value!r} is no number of the right kind; give {wanted}")
+    if isinstance(value, int | float) and not value >= 0:  # which a NaN is not either
+        raise ValueError(f"{name}: {value!r} is not a number from 0 on")
+
+
+@frozen
+class RequestDefaults:
+    """What a manager says where a request says nothing itself."""
+
+    headers: Headers = EMPTY
+    transfer_timeout: float | None = None
+
+    def complete(self, request: Request) -> Request:
+        """Put these defaults into ``request``, which was made a moment ago and which nobody else has seen yet.
+
+        This is on the way of every request, and a copy would check all over again what has just been checked.
+        """
+        object.__setattr__(request, "headers", with_missing(request.headers, self.headers))
+        if request.transfer_timeout is None:
+            object.__setattr__(request, "transfer_timeout", self.transfer_timeout)
+        return request

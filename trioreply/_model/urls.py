@@ -4,6 +4,8 @@ yarl parses and quotes well, and is lenient about hosts: it takes ``exa mple.com
 and calls ``0x7f.1`` a name although resolvers read it as 127.0.0.1. Two readers of one URL that see two hosts are how
 request forgery works, so what is not clearly one host is refused here. So are spaces and control characters anywhere:
 they would end up in the request line.
+
+What is refused is shown in the error without user name and password: errors end up in logs.
 """
 
 from __future__ import annotations
@@ -14,9 +16,15 @@ import re
 
 from yarl import URL
 
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
-_CONTROL_OR_SPACE = re.compile("[\x00-\x20\x7f]")
+# With half a character a text has no bytes; yarl would drop it silently.
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_CONTROL_OR_SPACE = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
+_AUTHORITY = re.compile("(?:[^:/?#]*:)?//([^/?#]*)")
+# RFC 3986 section 3.2: yarl lets go of the brackets around what is no IPv6 address, and reads "+80" and "８０" as 80.
+_HOST_AND_PORT = re.compile(r"(\[[^\[\]]*:[^\[\]]*\]|[^:\[\]]*)(:[0-9]*)?")
+_USER_INFO = re.compile("(?<=//)[^/?#]*@")
 _HOST = re.compile(r"[a-z0-9_~!$&'()*+,;=-]+(\.[a-z0-9_~!$&'()*+,;=-]+)*\.?", re.ASCII | re.IGNORECASE)
+_ZONE = re.compile(r"(?!25\Z)[a-z0-9._~-]+", re.ASCII | re.IGNORECASE)  # "%25" is the percent sign alone
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII | re.IGNORECASE)
 _MAX_HOST = 253  # RFC 1035 section 2.3.4, without the root's dot
 _MAX_LABEL = 63
@@ -34,27 +42,43 @@ def make_url(value: str | URL, *, field: str = "url") -> URL:
     if not isinstance(value, URL):
         raise TypeError(f"{field}: give a str or a yarl.URL, not {type(value).__name__}")
     _refuse_control(str(value), field, data=value.scheme == "data")
-    _check_host(value.raw_host, field)
-    return value
+    return _with_checked_host(value, field)
 
 
 @functools.lru_cache(maxsize=256)
 def _parse(text: str, field: str) -> URL:
     is_data = text[:5].lower() == "data:"
     _refuse_control(text, field, data=is_data)
+    authority = _AUTHORITY.match(text)
+    if authority is not None and not _HOST_AND_PORT.fullmatch(authority[1].rpartition("@")[2]):
+        raise ValueError(f"{field}: {_without_user(text)!r} is not a URL; look at its brackets, and what stands at a colon")
     try:
         url = URL(text)
         url.port  # noqa: B018 - yarl parses the port when it is first asked for
-    except ValueError as error:
-        raise ValueError(f"{field}: {text!r} is not a URL: {error}") from error
-    _check_host(url.raw_host, field)
+    except ValueError:
+        # From None, because yarl's text shows the URL as it is.
+        shown = _without_user(text)
+        raise ValueError(f"{field}: {shown!r} is not a URL; look at its host, and its port (0 to 65535)") from None
+    return _with_checked_host(url, field)
+
+
+def _without_user(text: str) -> str:
+    return _USER_INFO.sub("", text)
+
+
+def _with_checked_host(url: URL, field: str) -> URL:
+    host = url.raw_host
+    _check_host(host, field)
+    if host is not None and "%25" in host:
+        # In a URL the percent sign before a zone is encoded (RFC 6874); everybody else writes the zone as it is.
+        return url.with_host(host.replace("%25", "%", 1))
     return url
 
 
 def _refuse_control(text: str, field: str, *, data: bool) -> None:
     # A data: URL is never sent anywhere, and people do write spaces in them.
     if (_CONTROL if data else _CONTROL_OR_SPACE).search(text):
-        raise ValueError(f"{field}: {text!r} holds a space or a control character; percent-encode it")
+        raise ValueError(f"{field}: {_without_user(text)!r} holds a space or a control character; percent-encode it")
 
 
 @functools.lru_cache(maxsize=256)
@@ -62,8 +86,8 @@ def _check_host(host: str | None, field: str) -> None:
     if not host:
         return
     if ":" in host:
-        address, _, _zone = host.partition("%")
-        if not _is_address(address):
+        address, percent, zone = host.partition("%")
+        if not _is_address(address) or (percent and not _ZONE.fullmatch(zone)):
             raise ValueError(f"{field}: {host!r} is not an IPv6 address")
         return
     if not _HOST.fullmatch(host):

@@ -21,7 +21,8 @@ class Origin:
     @classmethod
     def of(cls, url: URL) -> Origin:
         """The origin of ``url`` (RFC 9110 section 4.3.1), whose host and port are known to exist."""
-        return cls(url.scheme, url.raw_host or "", url.port or 0)
+        # yarl keeps an IPv6 zone as it stands in a URL, quoted (RFC 6874); the resolver wants it plain.
+        return cls(url.scheme, (url.raw_host or "").replace("%25", "%"), url.port or 0)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

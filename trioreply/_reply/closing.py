@@ -69,5 +69,5 @@ class Remainder:
 
 
 def _is_accepted(status_code: int | None) -> bool:
-    """Whether the server goes on reading what it is sent, as far as its answer says."""
+    """Whether the upload goes on after this answer. One that is no success ends it (RFC 9112 section 9.3)."""
     return status_code is None or status_code < 300

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, cast
 
+import trio
+
 from .._model.errors import ReplyError, UnknownNetworkError
 from .._model.events import AuthenticationRequired, ProxyAuthenticationRequired, QuestionEvent, Redirected, SslErrors
 from .._model.messages import (
@@ -83,6 +85,7 @@ async def run_exchange(reply: Reply, handler: Handler) -> None:
     try:
         if core.state.is_running or core.is_detached:
             with core.scope:
+                await trio.lowlevel.checkpoint_if_cancelled()  # so that a handler which never waits is not begun
                 await _exchange(reply, handler)
         if core.scope.cancelled_caught:
             core.scope_cancelled()

@@ -70,6 +70,8 @@ class State(enum.Enum):
     DETACHED = "detached"
     STOPPED = "stopped"
 
+    __hash__ = object.__hash__  # members are singletons; Enum's own hash is Python code, and ours is looked up often
+
 
 class Input(enum.Enum):
     """What can happen to a reply."""
@@ -86,6 +88,8 @@ class Input(enum.Enum):
     FAIL = "the exchange failed"
     STOP = "stopped by abort(), a cancel scope or a timeout"
     DETACH = "closed by close(), with work left that is worth finishing"
+
+    __hash__ = object.__hash__  # as for State
 
 
 class Emit(enum.Enum):
@@ -207,11 +211,6 @@ class ReplyState:
     def status_code(self) -> int | None:
         """The last response's status."""
         return None if self.head is None else self.head.status_code
-
-    @property
-    def is_uploading(self) -> bool:
-        """Whether the body is still being sent. An answer that is no success ends that (RFC 9112 section 9.3)."""
-        return not self.sent_all and (self.status_code is None or self.status_code < 300)
 
     @property
     def timings(self) -> Timings:

@@ -17,8 +17,9 @@ from typing import Generic, TypeVar
 
 import trio
 
-from .._model.errors import NetworkError, UnknownContentError
+from .._model.errors import NetworkError, ReplyError, UnknownContentError
 from .._model.text import decode_body, decode_json
+from .._model.urls import display
 from .device import Device
 
 T = TypeVar("T")
@@ -82,8 +83,8 @@ class Waiting(Device):
             available = self.bytes_available
             if available < n:
                 self._raise_transfer_error()
-                raise UnknownContentError(
-                    f"the body ended after {available} of the {n} bytes that were to be read", url=str(self.url)
+                raise self._located(
+                    UnknownContentError(f"the body ended after {available} of the {n} bytes that were to be read")
                 )
             return self.read(n)
 
@@ -131,7 +132,11 @@ class Waiting(Device):
             UnknownContentError: the charset is unknown, the bytes do not fit it, or there are more than ``max_size``.
             ReplyError, trio.BusyResourceError: as `read_all`.
         """
-        return decode_body(await self.read_all(max_size), self.headers)
+        body = await self.read_all(max_size)
+        try:
+            return decode_body(body, self.headers)
+        except UnknownContentError as error:
+            raise self._located(error)  # noqa: B904 - it is the same one
 
     async def json(self, max_size: int | None = None) -> object:
         """The rest of the body as what its JSON means.
@@ -140,7 +145,11 @@ class Waiting(Device):
             UnknownContentError: it is no JSON, or there are more than ``max_size`` bytes.
             ReplyError, trio.BusyResourceError: as `read_all`.
         """
-        return decode_json(await self.read_all(max_size))
+        body = await self.read_all(max_size)
+        try:
+            return decode_json(body)
+        except UnknownContentError as error:
+            raise self._located(error)  # noqa: B904 - it is the same one
 
     async def wait_metadata(self) -> None:
         """Until the head of a response is there; that of a redirect which is followed is not waited for.
@@ -203,9 +212,13 @@ class Waiting(Device):
     def _raise_too_large(self, max_size: int) -> None:
         self._raise_transfer_error()
         # The reply had already finished well, so it keeps its own (happy) end.
-        raise UnknownContentError(
-            f"{self.bytes_available} bytes are unread, more than max_size={max_size}", url=str(self.url)
+        raise self._located(
+            UnknownContentError(f"{self.bytes_available} bytes are unread, more than max_size={max_size}")
         )
+
+    def _located(self, error: ReplyError) -> ReplyError:
+        error.locate(url=display(self.url), status_code=self.status_code, reply=self)
+        return error
 
 
 class Chunks(Generic[T]):

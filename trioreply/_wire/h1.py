@@ -44,7 +44,8 @@ from .h1_rules import (
 )
 
 _END = ResponseEnd()
-# h11 wants a request before a response. What matters of ours (HEAD, CONNECT) the rules know, so any other will do.
+# h11 lets a server answer before it has seen a request, but not with a 1xx. What matters of ours (HEAD, CONNECT) the
+# rules know, so h11 is told of a request only where it insists, and any will do: that saves a tenth of a cycle.
 _ANY_REQUEST = h11.Request(method="GET", target="/", headers=[("Host", "any.invalid")])
 
 
@@ -268,14 +269,14 @@ class _HeadReader:
         self._informational = 0
         # h11 is shown complete blocks only; its own bound is never the one that counts.
         self._parser = h11.Connection(h11.CLIENT, limits.header_block + limits.chunk_line)
-        self._parser.send(_ANY_REQUEST)
 
     def feed(self, data: bytes) -> _Step:
         while (found := self._scanner.feed(data)) is not None:
             block, data = found
             check_head(block)
             framing = declared_framing(block, self._limits)
-            self._check_interim(block[9:12])
+            if block[9:10] == b"1":
+                self._expect_informational(block[9:12])
             self._parser.receive_data(block)
             head = cast("h11.Response | h11.InformationalResponse", _next_event(self._parser))
             headers = from_wire(head.headers.raw_items())
@@ -290,12 +291,14 @@ class _HeadReader:
         where = "before a response came" if self._scanner.is_empty else "in the middle of the response's head"
         raise RemoteHostClosedError(f"Connection closed {where}")
 
-    def _check_interim(self, status_code: bytes) -> None:
+    def _expect_informational(self, status_code: bytes) -> None:
         if status_code == b"101":
             raise ProtocolFailure("the server switches protocols (101); this client does not upgrade")
-        self._informational += status_code < b"200"
-        if self._informational > self._limits.informational:
+        if self._informational == self._limits.informational:
             raise ProtocolFailure(f"the server sent more than {self._limits.informational} 1xx responses")
+        if not self._informational:
+            self._parser.send(_ANY_REQUEST)
+        self._informational += 1
 
     def _body(self, head: h11.Response | h11.InformationalResponse, framing: Framing) -> _Reader:
         """Where the body ends (RFC 9112 section 6.3), and whether the connection goes on after it (section 9.3)."""

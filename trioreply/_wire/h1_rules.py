@@ -65,7 +65,8 @@ _head = re.compile(_STATUS_LINE + _FIELDS)
 _request = re.compile(_REQUEST_LINE + _FIELDS)
 _trailers = re.compile(_FIELDS)
 _chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*\r\n")
-_framing_field = re.compile(rb"\r\n(content-length|transfer-encoding|connection):[ \t]*([^\r]*)", re.IGNORECASE)
+# For blocks in lower case: to ignore the case while searching takes four times as long.
+_framing_field = re.compile(rb"\r\n(content-length|transfer-encoding|connection):[ \t]*([^\r]*)")
 _name_with_space = re.compile(_TOKEN + rb"[ \t]+:")
 
 _START = b"HTTP/1."
@@ -164,9 +165,9 @@ def check_trailers(block: bytes) -> None:
     """
     if not _trailers.fullmatch(block):
         raise ProtocolFailure(_fault_of_fields(block[2:-4].split(b"\r\n")))
-    for name, _value in _framing_field.findall(block):
-        if name.lower() != b"connection":
-            raise ProtocolFailure(f"the response has {name.decode('ascii')} among its trailers")
+    for name, _value in _framing_field.findall(block.lower()):
+        if name != b"connection":
+            raise ProtocolFailure(f"the response has {name.decode('ascii').title()} among its trailers")
 
 
 def is_request(block: bytes, *, fields: int) -> bool:
@@ -194,22 +195,22 @@ def declared_framing(block: bytes, limits: WireLimits = DEFAULT_LIMITS) -> Frami
     """
     length: int | None = None
     chunked = close = False
-    for name, raw in _framing_field.findall(block):
+    for name, raw in _framing_field.findall(block.lower()):
         value = raw.rstrip(b" \t")
-        match name.lower():
+        match name:
             case b"content-length":
                 length = _length(value, limits, repeated=length is not None)
             case b"transfer-encoding":
                 chunked = _chunked(value, repeated=chunked)
             case _:
-                close = close or b"close" in [token.strip(b" \t") for token in value.lower().split(b",")]
+                close = close or b"close" in [token.strip(b" \t") for token in value.split(b",")]
     if chunked and length is not None:
         raise ProtocolFailure("both Content-Length and Transfer-Encoding are given, so the message's end is in doubt")
     return Framing(length, chunked, close)
 
 
 def _chunked(value: bytes, *, repeated: bool) -> bool:
-    if repeated or value.lower() != b"chunked":
+    if repeated or value != b"chunked":
         raise ProtocolFailure(f"Transfer-Encoding is {_show(value)}; only a single 'chunked' is supported")
     return True
 

@@ -33,7 +33,7 @@ class Background:
 
     async def run(self, serve: StreamHandler[S], stream: S) -> None:
         """Serve ``stream`` here and close it; keep what goes wrong that is not a disconnect."""
-        # Closing the stream wakes the client, and its block may end and cancel us there: what went wrong is kept before.
+        # Closing the stream wakes the client, whose block may end and cancel us there: keep what went wrong before that.
         async with stream:
             try:
                 try:

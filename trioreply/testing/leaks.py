@@ -15,7 +15,7 @@ from typing import Self
 import trio
 from attrs import frozen
 
-_GRACE = 1.0  # seconds of the real world that a worker thread may take to close the file it owns
+_QUICK_LOOKS = 20  # with only a checkpoint between them, before real time is waited for
 _GRACE_STEP = 0.005
 
 Descriptors = dict[int, tuple[int, int, int]]
@@ -33,26 +33,37 @@ class Snapshot:
         """The present moment; without ``descriptors`` they are neither looked at nor compared."""
         return cls(frozenset(running_tasks()), open_descriptors() if descriptors else None)
 
-    async def assert_nothing_new(self) -> None:
+    async def assert_nothing_new(self, *, grace: float = 1.0) -> None:
         """Compare with the present.
 
-        A descriptor is given a second of real time to go: a thread that could not be interrupted closes its own file.
+        What is left is given ``grace`` seconds of real time to go: the server of a connection that was just closed has
+        a step to do yet, and a thread that could not be interrupted closes its own file.
 
         Raises:
             AssertionError: there is a task or a descriptor that was not there.
         """
-        left = [task for task in running_tasks() if task not in self.tasks]
-        if left:
-            raise AssertionError("tasks were left running: " + ", ".join(_describe_task(task) for task in left))
-        if self.descriptors is None:
-            return
-        waited = 0.0
-        while (new := _new_descriptors(self.descriptors)) and waited < _GRACE:
+        looks, waited = 0, 0.0
+        while (left := self._describe_new()) and waited < grace:
+            looks += 1
+            if looks < _QUICK_LOOKS:
+                await trio.lowlevel.checkpoint()
+                continue
             # In a thread, so that this is real time whatever clock Trio runs on.
             await trio.to_thread.run_sync(threading.Event().wait, _GRACE_STEP)
             waited += _GRACE_STEP
-        if new:
-            raise AssertionError("file descriptors were left open: " + ", ".join(map(_describe_descriptor, new)))
+        if left:
+            raise AssertionError(left)
+
+    def _describe_new(self) -> str:
+        """What there is that was not there, in words; nothing if there is nothing."""
+        tasks = [_describe_task(task) for task in running_tasks() if task not in self.tasks]
+        if tasks:
+            return "tasks were left running: " + ", ".join(tasks)
+        known = self.descriptors
+        if known is None:
+            return ""
+        numbers = [number for number, what in open_descriptors().items() if known.get(number) != what]
+        return "file descriptors were left open: " + ", ".join(map(_describe_descriptor, numbers)) if numbers else ""
 
 
 def running_tasks() -> Iterator[trio.lowlevel.Task]:
@@ -82,10 +93,6 @@ def open_descriptors() -> Descriptors:
             found[int(name)] = (status.st_mode, status.st_dev, status.st_ino)
         break
     return found
-
-
-def _new_descriptors(before: Descriptors) -> list[int]:
-    return [number for number, what in open_descriptors().items() if before.get(number) != what]
 
 
 def _describe_descriptor(number: int) -> str:

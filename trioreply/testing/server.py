@@ -36,6 +36,10 @@ LINGER_TIME = 2.0
 _WITHOUT_BODY = frozenset({204, 304})
 
 
+def _as_tuple(fields: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple(fields)
+
+
 @frozen
 class OriginResponse:
     """What a handler answers.
@@ -45,10 +49,10 @@ class OriginResponse:
     """
 
     status_code: int = 200
-    headers: tuple[tuple[str, str], ...] = field(default=(), converter=tuple)
+    headers: tuple[tuple[str, str], ...] = field(default=(), converter=_as_tuple)
     body: bytes | AsyncIterable[bytes] = b""
     reason: str = field(default="", kw_only=True)
-    trailers: tuple[tuple[str, str], ...] = field(default=(), converter=tuple, kw_only=True)
+    trailers: tuple[tuple[str, str], ...] = field(default=(), converter=_as_tuple, kw_only=True)
     close: bool = field(default=False, kw_only=True)
     """Announce and do the closing of the connection after this response."""
 
@@ -190,6 +194,15 @@ class OriginConnection:
             headers = [("Content-Length", str(len(text))), ("Connection", "close")]
             await self.send(h11.Response(status_code=error.error_status_hint, headers=headers))
             await self.send(h11.Data(data=text))
+            await self._linger()
+
+    async def _linger(self) -> None:
+        """End our direction and throw away what still comes, so that the client reads what was sent last."""
+        await self._stream.send_eof()
+        discarded = 0
+        with trio.move_on_after(LINGER_TIME):
+            while discarded <= LINGER_SIZE and (data := await self._stream.receive_some()):
+                discarded += len(data)
 
 
 class Origin:

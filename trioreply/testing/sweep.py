@@ -60,6 +60,7 @@ async def sweep_environment(
     max_steps: int = 2000,
     run_seconds: float = _RUN_SECONDS,
     descriptors: bool = True,
+    grace: float = 1.0,
 ) -> int:
     """Run the scenario of ``make()`` once for each of its steps, cancelled at that step; gives the number of steps.
 
@@ -70,12 +71,13 @@ async def sweep_environment(
         max_steps: how many steps a scenario may have.
         run_seconds: seconds, on Trio's clock, for one run with everything around it.
         descriptors: whether to compare file descriptors; switch it off where others open some at the same time.
+        grace: seconds of real time that what is left after a run may take to go; spent only if something is.
 
     Raises:
         AssertionError: something is left, or does not work, or a run did not end; its notes say at which step.
         Exception: what the scenario or its environment raised, with the same notes.
     """
-    settings = _Settings(run_seconds=run_seconds, descriptors=descriptors)
+    settings = _Settings(run_seconds=run_seconds, descriptors=descriptors, grace=grace)
     longest = (await _noted_run(make, None, settings)).steps
     step = 1
     while step <= max_steps:
@@ -96,6 +98,7 @@ async def cancellation_sweep(
     max_steps: int = 2000,
     run_seconds: float = _RUN_SECONDS,
     descriptors: bool = True,
+    grace: float = 1.0,
 ) -> int:
     """Run ``scenario`` once for each of its steps, cancelled at that step; gives the number of steps.
 
@@ -108,6 +111,7 @@ async def cancellation_sweep(
         max_steps: how many steps a scenario may have.
         run_seconds: seconds, on Trio's clock, for one run.
         descriptors: whether to compare file descriptors; switch it off where others open some at the same time.
+        grace: seconds of real time that what is left after a run may take to go; spent only if something is.
 
     Raises:
         AssertionError: something is left, or a run did not end; its notes say at which step.
@@ -118,6 +122,7 @@ async def cancellation_sweep(
         max_steps=max_steps,
         run_seconds=run_seconds,
         descriptors=descriptors,
+        grace=grace,
     )
 
 
@@ -165,6 +170,7 @@ def assert_streams_closed(network: MemoryNetwork, *, before: tuple[object, ...] 
 class _Settings:
     run_seconds: float
     descriptors: bool
+    grace: float
 
 
 @frozen
@@ -209,7 +215,7 @@ async def _run(make: Callable[[], SweepEnvironment], counter: _StepCounter, sett
         async with environment:
             await _run_scenario(environment, counter)
             await environment.verify()
-        await before.assert_nothing_new()
+        await before.assert_nothing_new(grace=settings.grace)
         return _Run(counter.steps, counter.scope.cancel_called)
     raise AssertionError(f"a run did not end within {settings.run_seconds} s")
 

@@ -1,0 +1,193 @@
+"""The command line's arguments, checked: from ``sys.argv`` to a request that is legal.
+
+The library checks what it is given and names the field that is wrong; here that name becomes the option's. So there is one set of
+rules, and a mistake is reported in the words of whoever made it. Everything that can be known to fail is refused before
+anything is sent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from attrs import frozen
+
+from .. import Operation, Request, __version__
+from .exits import MEANINGS, CommandError, Exit
+from .files import request_body
+
+DESCRIPTION = "Fetch a URL, and show every phase of it."
+
+EXAMPLES = """\
+examples:
+  trioreply http://example.org/                      print the page
+  trioreply -o big.iso http://example.org/big.iso    save a file, with progress
+  trioreply -v http://example.org/                   watch the events as they come
+  trioreply --events URL | jq .event                 the same, for programs
+  trioreply -H 'Content-Type: application/json' -d '{"a": 1}' http://example.org/
+  tar cz . | trioreply -X PUT -d @- http://example.org/backup.tgz
+  trioreply demo                                     five transfers, explained by
+                                                     their events; no network needed
+"""
+
+_NAMES = {
+    "url": "URL",
+    "headers": "-H/--header",
+    "verb": "-X/--request",
+    "body": "-d/--data",
+}
+"""From the library's fields to what the user typed."""
+
+
+@frozen
+class Demo:
+    """``trioreply demo``."""
+
+
+@frozen(kw_only=True)
+class Fetch:
+    """``trioreply URL``."""
+
+    request: Request
+    output: Path | None
+    """Where the body goes; ``None`` for standard output."""
+    verbose: bool
+    events: bool
+    show_head: bool
+    """Whether the response's head is what is asked for, and not a body."""
+    max_time: float | None
+    """Seconds for the transfer as a whole."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"{message.removeprefix('argument ')}; see trioreply --help", Exit.USAGE)
+
+
+def parse(argv: Sequence[str]) -> Demo | Fetch:
+    """What ``argv``, without the program's name, asks for.
+
+    Raises:
+        CommandError: it asks for nothing sensible; the message names the option.
+        SystemExit: it asked for ``--help`` or ``--version``, which has been printed.
+    """
+    if list(argv[:1]) == ["demo"]:
+        make_demo_parser().parse_args(argv[1:])
+        return Demo()
+    options = make_parser().parse_args(argv)
+    _check_combination(options)
+    try:
+        request = _request(options)
+    except (ValueError, TypeError) as error:
+        field, _, rest = str(error).partition(":")
+        raise CommandError(f"{_NAMES.get(field, field)}:{rest}", Exit.USAGE) from error
+    return Fetch(
+        request=request,
+        output=_output_path(options.output),
+        verbose=options.verbose,
+        events=options.events,
+        show_head=options.head and not options.events,
+        max_time=options.max_time,
+    )
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of ``trioreply URL``."""
+    codes = "".join(f"  {code:>3}  {meaning}\n" for code, meaning in MEANINGS.items())
+    parser = _Parser(
+        prog="trioreply",
+        usage="trioreply [options] URL\n       trioreply demo",
+        description=DESCRIPTION,
+        epilog=f"{EXAMPLES}\nexit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("url", metavar="URL", help="an absolute URL; or the word demo")
+    parser.add_argument("--version", action="version", version=f"trioreply {__version__}")
+    asking = parser.add_argument_group("what is asked")
+    asking.add_argument("-X", "--request", metavar="METHOD", help="the method; default GET, and POST with --data")
+    asking.add_argument("-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="a header field; repeatable")
+    asking.add_argument("-d", "--data", metavar="DATA", help="the body: text, @FILE, or @- for standard input; sent as it is")
+    asking.add_argument("-I", "--head", action="store_true", help="ask with HEAD, and print the response's head")
+    shown = parser.add_argument_group("what is shown")
+    shown.add_argument("-o", "--output", metavar="FILE", help="write the body to FILE; '-' is standard output")
+    shown.add_argument("-v", "--verbose", action="store_true", help="print the events as they come, to standard error")
+    shown.add_argument(
+        "--events", action="store_true", help="print the events as lines of JSON; the body goes to -o FILE, or nowhere"
+    )
+    times = parser.add_argument_group("how long it may take")
+    times.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="the longest time without progress")
+    times.add_argument("--connect-timeout", metavar="SECONDS", type=_seconds, help="the longest time to connect; default 30")
+    times.add_argument("--max-time", metavar="SECONDS", type=_seconds, help="the longest time for everything")
+    return parser
+
+
+def make_demo_parser() -> argparse.ArgumentParser:
+    """The parser of ``trioreply demo``."""
+    return _Parser(
+        prog="trioreply demo",
+        description="Run five transfers against a server inside this process, print the events of each as they come, "
+        "and check that each went as promised. Needs no network. The exit code is 0 if all did, else 1.",
+        allow_abbrev=False,
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
+def _check_combination(options: argparse.Namespace) -> None:
+    if options.head and (options.data is not None or options.request is not None):
+        raise CommandError("-I/--head: it asks with HEAD, so leave -d and -X away", Exit.USAGE)
+
+
+def _request(options: argparse.Namespace) -> Request:
+    body = None
+    if options.data is not None:
+        try:
+            body = request_body(options.data)
+        except ValueError as error:
+            raise ValueError(f"body: {error}") from error
+    request = Request(
+        options.url,
+        operation=_operation(options),
+        headers=[_field(text) for text in options.header],
+        body=body,
+        transfer_timeout=options.timeout,
+        connect_timeout=options.connect_timeout,
+    )
+    if not request.url.scheme:
+        raise ValueError(f"url: {options.url!r} has no scheme; write http://{options.url}")
+    return request if options.request is None else request.replace(verb=options.request)
+
+
+def _operation(options: argparse.Namespace) -> Operation:
+    if options.head:
+        return Operation.HEAD
+    return Operation.GET if options.data is None else Operation.POST
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise ValueError(f"headers: {text!r} is no field; write 'Name: value'")
+    return name, value
+
+
+def _output_path(text: str | None) -> Path | None:
+    if text is None or text == "-":
+        return None
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        problem = "is a directory" if path.is_dir() else "is in a directory that does not exist"
+        raise CommandError(f"-o/--output: {text!r} {problem}; give the name of a file", Exit.USAGE)
+    return path

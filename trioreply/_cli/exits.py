@@ -1,0 +1,87 @@
+"""How the command ends: its exit codes, one for each group of errors, and the message that goes with a failure.
+
+Scripts branch on these numbers, so they are part of the public interface: new ones may be added, none may change. Up to 8 they
+are ours; from 128 on they are a signal's number plus 128, as shells report it.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from .. import ContentError, NetworkError, ProtocolError, ProxyError, ReplyError, ServerError, TransportError
+
+
+class Exit(enum.IntEnum):
+    """The exit codes."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    TRANSPORT = 3
+    PROXY = 4
+    CONTENT = 5
+    PROTOCOL = 6
+    SERVER = 7
+    OUTPUT = 8
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+    TERMINATED = 143
+
+
+MEANINGS = {
+    Exit.OK: "success",
+    Exit.FAILED: "the demo saw a promise broken",
+    Exit.USAGE: "wrong usage of the command",
+    Exit.TRANSPORT: "network: not found, refused, closed, timed out, ...",
+    Exit.PROXY: "the proxy failed, or refused",
+    Exit.CONTENT: "the server refused (statuses 4xx)",
+    Exit.PROTOCOL: "unknown protocol, bad request (400), or a broken answer",
+    Exit.SERVER: "the server failed (statuses 5xx)",
+    Exit.OUTPUT: "the body could not be written",
+    Exit.INTERRUPTED: "interrupted (Ctrl-C)",
+    Exit.BROKEN_PIPE: "nobody reads our output any more",
+    Exit.TERMINATED: "terminated by a signal",
+}
+"""What ``--help`` says about each."""
+
+_GROUPS: tuple[tuple[type[ReplyError], Exit], ...] = (
+    (TransportError, Exit.TRANSPORT),
+    (ProxyError, Exit.PROXY),
+    (ContentError, Exit.CONTENT),
+    (ProtocolError, Exit.PROTOCOL),
+    (ServerError, Exit.SERVER),
+)
+
+_ADVICE = {
+    NetworkError.CONNECTION_REFUSED: "is the server running, and the port right?",
+    NetworkError.HOST_NOT_FOUND: "check the spelling of the host, and the network",
+    NetworkError.TIMEOUT: "try again, or give it longer with --timeout, --connect-timeout or --max-time",
+    NetworkError.REMOTE_HOST_CLOSED: "try again; -v shows how far it got",
+    NetworkError.TEMPORARY_NETWORK_FAILURE: "check the network connection",
+    NetworkError.PROTOCOL_UNKNOWN: "give a URL like http://example.org/",
+    NetworkError.PROTOCOL_FAILURE: "the answer cannot be trusted; -v shows how far it got",
+    NetworkError.AUTHENTICATION_REQUIRED: "send credentials with -H 'Authorization: ...'",
+    NetworkError.CONTENT_NOT_FOUND: "check the path of the URL",
+}
+
+
+class CommandError(Exception):
+    """The command cannot do what it was asked to: its message is for the user, its code for the shell."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def exit_for(error: NetworkError) -> Exit:
+    """The exit code of a reply that ended with ``error``."""
+    kind = error.exception
+    if kind is None:
+        return Exit.OK
+    return next(code for group, code in _GROUPS if issubclass(kind, group))
+
+
+def explain(error: NetworkError, message: str) -> str:
+    """``message``, a reply's error string, with what can be done about it."""
+    advice = _ADVICE.get(error)
+    return message if advice is None else f"{message}; {advice}"

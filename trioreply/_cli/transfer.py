@@ -1,0 +1,123 @@
+"""One transfer: a reply, and whoever watches it.
+
+What the options ask for (events for people, events for programs, a progress bar, the body) is a watcher each: an async function
+that is told of every event, in order. Waiting in a watcher is what slows the transfer down when its output does, so memory stays
+bounded by the reply's read buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import trio
+
+from .. import Event, Finished, Informational, MetaDataChanged, NetworkError, Progress, ReadyRead, Reply, open_manager
+from .args import Fetch
+from .exits import CommandError, exit_for, explain
+from .files import Output
+from .records import json_line
+from .render import Printer, ProgressDisplay, Style, print_event
+from .wording import printable
+
+Watcher = Callable[[Reply, Event, float], Awaitable[None]]
+"""``async (reply, event, elapsed) -> None``; ``elapsed`` are seconds since the transfer's start."""
+
+
+class BytesWriter(Protocol):
+    """Takes bytes."""
+
+    async def write(self, content: bytes) -> None:
+        """Take all of ``content``."""
+        ...
+
+
+class Nowhere:
+    """Takes bytes that nobody wants."""
+
+    async def write(self, content: bytes) -> None:
+        """Forget ``content``."""
+
+
+async def transfer(options: Fetch, watchers: Sequence[Watcher]) -> None:
+    """Carry out ``options.request`` and tell the watchers of each event.
+
+    Raises:
+        CommandError: the reply ended with an error, HTTP statuses included; or what a watcher raises.
+    """
+    async with open_manager() as manager, manager.send(options.request) as reply:
+        started = trio.current_time()
+        if options.max_time is not None:
+            reply.cancel_scope.deadline = started + options.max_time
+        async for event in reply:
+            elapsed = trio.current_time() - started
+            for watch in watchers:
+                await watch(reply, event, elapsed)
+        if reply.error is not NetworkError.NO_ERROR:
+            raise CommandError(explain(reply.error, reply.error_string), exit_for(reply.error))
+
+
+def write_body(output: BytesWriter) -> Watcher:
+    """Write the body to ``output`` as it comes. An empty one is written, too, if there was a response."""
+
+    async def watch(reply: Reply, event: Event, _elapsed: float) -> None:
+        if isinstance(event, ReadyRead):
+            await output.write(reply.read())
+        elif isinstance(event, Finished) and reply.status_code is not None:
+            await output.write(reply.read())
+
+    return watch
+
+
+def write_head(output: Output) -> Watcher:
+    """Write status line and fields of each response to ``output``."""
+
+    async def watch(reply: Reply, event: Event, _elapsed: float) -> None:
+        if isinstance(event, MetaDataChanged):
+            await output.write("".join(f"{line}\n" for line in head_lines(reply, event)).encode("utf-8", "surrogateescape"))
+
+    return watch
+
+
+def write_events(output: Output) -> Watcher:
+    """Write each event to ``output`` as a line of JSON."""
+
+    async def watch(_reply: Reply, event: Event, elapsed: float) -> None:
+        await output.write(json_line(event, elapsed=elapsed))
+
+    return watch
+
+
+def print_events(printer: Printer) -> Watcher:
+    """Print each event, and under it what the server said."""
+
+    async def watch(reply: Reply, event: Event, elapsed: float) -> None:
+        print_event(printer, event, elapsed=elapsed)
+        if isinstance(event, MetaDataChanged | Informational):
+            for line in head_lines(reply, event):
+                printer.line(("          < ", Style.DIM), (printable(line), Style.PLAIN))
+        await trio.lowlevel.checkpoint()
+
+    return watch
+
+
+def show_progress(display: ProgressDisplay) -> Watcher:
+    """Show on ``display`` how far it is."""
+
+    async def watch(_reply: Reply, event: Event, _elapsed: float) -> None:
+        if isinstance(event, Progress):
+            display.show(event)
+        await trio.lowlevel.checkpoint()
+
+    return watch
+
+
+def head_lines(reply: Reply, event: MetaDataChanged | Informational) -> list[str]:
+    """What the server said: its status line, if the scheme has such a thing, and the fields."""
+    lines = [f"{name}: {value}" for name, value in event.headers.items()]
+    if event.status_code is not None:
+        # The reply may be at a later response by now, which has a reason phrase of its own.
+        reason = f" {reply.reason}" if reply.reason and reply.status_code == event.status_code else ""
+        version = f"HTTP/{reply.http_version}" if reply.http_version else "HTTP"
+        lines.insert(0, f"{version} {event.status_code}{reason}")
+    return lines

@@ -1,0 +1,105 @@
+"""Events in words, for people: what ``-v`` and the demo print. Pure functions of values.
+
+What a server sends ends up on a terminal here, and a terminal obeys escape sequences. So every text from outside goes through
+`printable`, which leaves nothing in it that a terminal would act upon.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from yarl import URL
+
+from .. import (
+    AuthenticationRequired,
+    Encrypted,
+    ErrorOccurred,
+    Event,
+    Finished,
+    Informational,
+    MetaDataChanged,
+    Progress,
+    ProxyAuthenticationRequired,
+    ReadyRead,
+    Redirected,
+    RequestSent,
+    Retrying,
+    SocketStartedConnecting,
+    SslErrors,
+)
+
+
+def details(event: Event) -> str:
+    """What is worth saying about ``event`` beside its name."""
+    match event:
+        case SocketStartedConnecting() | SslErrors() | Encrypted() | RequestSent():
+            text = _about_connection(event)
+        case ProxyAuthenticationRequired(challenge=challenge) | AuthenticationRequired(challenge=challenge):
+            text = f"{challenge.scheme} {challenge.realm}".strip()
+        case Informational(status_code=status, headers=headers) | MetaDataChanged(status_code=status, headers=headers):
+            text = f"{'no status' if status is None else status}, {len(headers)} header{'s'[: len(headers) != 1]}"
+        case Redirected(status_code=status, url=url):
+            text = f"{status} to {shown_url(url)}"
+        case Retrying(attempt=attempt, delay=delay, reason=reason):
+            text = f"attempt {attempt} in {delay:g} s: {reason}"
+        case ReadyRead(bytes_available=available):
+            text = size(available)
+        case Progress():
+            text = f"{event.direction.value} {amount(event)}"
+        case ErrorOccurred(error=error, message=message):
+            text = f"{error.name}: {message}"
+        case Finished(error=error):
+            text = error.name
+        case _:
+            assert_never(event)
+    return printable(text)
+
+
+def _about_connection(event: SocketStartedConnecting | SslErrors | Encrypted | RequestSent) -> str:
+    match event:
+        case SocketStartedConnecting(host=host, port=port, address=address):
+            return f"{host}:{port}" if address in (None, host) else f"{host}:{port} at {address}"
+        case SslErrors(errors=errors):
+            return ", ".join(error.code.name for error in errors)
+        case Encrypted(tls=tls):
+            return f"{tls.version} {tls.cipher}"
+        case RequestSent():
+            return ""
+
+
+def amount(progress: Progress) -> str:
+    """How far: ``25% 16.0 of 64.0 KiB``, or only how much while there is no total."""
+    if progress.total is None:
+        return size(progress.done)
+    done, total = size(progress.done), size(progress.total)
+    number, _, unit = done.partition(" ")
+    return f"{percent(progress)} {number if total.endswith(f' {unit}') else done} of {total}".strip()
+
+
+def percent(progress: Progress) -> str:
+    """``25%``; empty while nobody knows. 100% is said of what is complete only."""
+    fraction = progress.fraction
+    return "" if fraction is None else f"{int(fraction * 100)}%"
+
+
+def size(count: int) -> str:
+    """A number of bytes, in the unit that people would choose."""
+    if count < 1024:
+        return f"{count} B"
+    amount_left = float(count)
+    for unit in ("KiB", "MiB", "GiB"):
+        amount_left /= 1024
+        # 1023.95 would be shown as 1024.0
+        if amount_left < 1023.95:
+            return f"{amount_left:.1f} {unit}"
+    return f"{amount_left / 1024:.1f} TiB"
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, with everything that would steer a terminal written as an escape."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def shown_url(url: URL) -> str:
+    """``url`` without the user name and password that it may hold."""
+    return str(url.with_user(None) if url.raw_user is not None or url.raw_password is not None else url)
