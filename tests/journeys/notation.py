@@ -1,0 +1,56 @@
+"""Event sequences as text: the notation of the measured tables, one word for each event.
+
+``S`` SocketStartedConnecting, ``Q`` RequestSent, ``I(status)`` Informational, ``H(status)`` MetaDataChanged, ``R``
+ReadyRead, ``U(done,total)`` and ``D(done,total)`` Progress up and down, ``E(error)`` ErrorOccurred, ``F(error)``
+Finished; an unknown total is ``?``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from trioreply import (
+    Direction,
+    ErrorOccurred,
+    Event,
+    Finished,
+    Informational,
+    MetaDataChanged,
+    Progress,
+    ReadyRead,
+    RequestSent,
+    SocketStartedConnecting,
+)
+
+
+def word(event: Event) -> str:
+    """One event."""
+    match event:
+        case SocketStartedConnecting():
+            return "S"
+        case RequestSent():
+            return "Q"
+        case Informational(status_code=status):
+            return f"I({status})"
+        case MetaDataChanged(status_code=status):
+            return f"H({status})"
+        case ReadyRead():
+            return "R"
+        case Progress(direction=direction, done=done, total=total):
+            letter = "U" if direction is Direction.UPLOAD else "D"
+            return f"{letter}({done},{'?' if total is None else total})"
+        case ErrorOccurred(error=error):
+            return f"E({error.name})"
+        case Finished(error=error):
+            return f"F({error.name})"
+        case _:
+            return type(event).__name__
+
+
+def sequence(events: Iterable[Event]) -> str:
+    """All of them; neighbours that are both ``R`` are one, since how often it comes is a matter of timing."""
+    words: list[str] = []
+    for event in events:
+        if not (word(event) == "R" and words[-1:] == ["R"]):
+            words.append(word(event))
+    return " ".join(words)
