@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 
 import pytest
-import trio
 from attrs import field, frozen
 
-from trioreply import Event, Manager, ReadyRead, Reply
+from trioreply import Event, Manager
 from trioreply._reply.reply import OpenReply
-from trioreply.testing import Close, Loop, ReceiveHead, ReceiveRequest, Reset, ScriptedPeer, Send, Step
+from trioreply.testing import Close, ReceiveHead, ReceiveRequest, Reset, ScriptedPeer, Send, Step
 
 from .conftest import Place
 from .notation import sequence
@@ -89,7 +88,7 @@ CASES = [
     ),
     Case(
         "a redirect that is not followed",
-        _said(b"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n"),
+        _said(b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\n'),
         "S Q H(304) D(0,0) F(NO_ERROR)",
     ),
     # Failures

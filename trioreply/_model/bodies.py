@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable
-from typing import BinaryIO, Protocol, TypeGuard, runtime_checkable
+from typing import IO, BinaryIO, Protocol, TypeGuard, runtime_checkable
 
 from attrs import field, frozen
 
@@ -23,7 +23,6 @@ class ByteReceiver(Protocol):
         ...
 
 
-@runtime_checkable
 class AsyncFile(Protocol):
     """A file opened with `trio.open_file` in binary mode."""
 
@@ -69,7 +68,7 @@ BodySource = (
     | bytearray
     | memoryview
     | os.PathLike[str]
-    | BinaryIO
+    | IO[bytes]
     | AsyncFile
     | AsyncIterable[bytes]
     | ByteReceiver
@@ -92,12 +91,13 @@ def make_body(source: BodySource | None) -> Body | None:
         return BytesBody(bytes(source))
     if isinstance(source, os.PathLike):
         return PathBody(os.fspath(source))
-    if isinstance(source, AsyncFile) and _is_binary_file(source.wrapped):
-        return FileBody(source.wrapped)
-    if isinstance(source, (ByteReceiver, AsyncIterable)):
+    file: object = source
+    if isinstance(source, AsyncIterable) and hasattr(source, "wrapped"):
+        file = source.wrapped  # Trio's files; `isinstance` does not see methods that they find by __getattr__
+    elif isinstance(source, (ByteReceiver, AsyncIterable)):
         return StreamBody(source)
-    if _is_binary_file(source):
-        return FileBody(source)
+    if _is_binary_file(file):
+        return FileBody(file)
     raise TypeError(
         "body: give bytes, a path, an open binary file, an async iterable or a ReceiveStream of bytes, or a reply, "
         f"not {type(source).__name__}"
@@ -109,8 +109,8 @@ def _is_binary_file(source: object) -> TypeGuard[BinaryIO]:
 
 
 def is_detachable(body: Body | None) -> bool:
-    """Whether sending ``body`` may outlive the caller's block, because nobody else holds what it reads from."""
-    return isinstance(body, (BytesBody, PathBody))
+    """Whether an exchange with ``body`` may outlive the caller's block, because nobody else holds what it reads from."""
+    return body is None or isinstance(body, (BytesBody, PathBody))
 
 
 def is_empty(body: Body | None) -> bool:
