@@ -394,10 +394,10 @@ class Manager:
         """The end in any case: nothing is left afterwards."""
         for reply in list(self._replies):
             reply.abort()
-        self._pool.close_idle()
         with trio.CancelScope(shield=True, deadline=trio.current_time() + RELEASE_SECONDS):
             while self._replies:
                 await self._none_left.park()
+        self._pool.close_idle()  # now, since the last replies have just given theirs back
         self._is_torn_down = True
         for observer in self._observers:
             observer.end()

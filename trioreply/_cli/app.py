@@ -1,8 +1,8 @@
 """The program: arguments in, an exit code out.
 
-Ctrl-C does what leaving a block through a cancellation does: the reply is aborted, its connection closed, and the command says
-what it kept. So the signal cancels the command's scope, instead of raising `KeyboardInterrupt` somewhere in the middle. It does
-so once; a second Ctrl-C ends the process the hard way.
+Ctrl-C does what leaving a block through a cancellation does: the reply is aborted, its connection closed, and the
+command says what it kept. So the signal cancels the command's scope, instead of raising `KeyboardInterrupt` somewhere
+in the middle. It does so once; a second Ctrl-C ends the process the hard way.
 """
 
 from __future__ import annotations
@@ -33,11 +33,17 @@ from .transfer import (
 )
 from .wording import printable
 
-_SIGNALS = {signal.SIGINT: (Exit.INTERRUPTED, "interrupted"), signal.SIGTERM: (Exit.TERMINATED, "terminated")}
+_SIGNALS: dict[int, tuple[Exit, str]] = {
+    signal.SIGINT: (Exit.INTERRUPTED, "interrupted"),
+    signal.SIGTERM: (Exit.TERMINATED, "terminated"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with ``argv`` (default: the process's arguments); its exit code. To be called in the main thread."""
+    """Run the command with ``argv`` (default: the process's arguments); its exit code.
+
+    To be called in the main thread, because signals can be heard only there.
+    """
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         if sys.stdout is not None:
@@ -61,12 +67,78 @@ def _run(argv: Sequence[str]) -> int:
 
 
 async def _perform(command: Demo | Fetch) -> int:
-    output = Output("", _open_nothing)
-    with trio.CancelScope() as scope, _cancelled_by_signals(scope) as received:
+    kept = _nothing
+    with trio.CancelScope() as scope, _cancelled_by_signals(scope) as received, ExitStack() as stack:
         if isinstance(command, Demo):
             return Exit.OK if await run_demo(open_printer(sys.stdout)) else Exit.FAILED
-        output = standard_output() if command.output is None else file_output(command.output)
-        await _fetch(command, output)
+        output = stack.enter_context(closing(_output(command)))
+        kept = output.kept
+        watchers = _watchers(command, output, stack)
+        try:
+            await transfer(command, watchers)
+        except CommandError as error:
+            stack.close()  # the bars, before something is printed below them
+            raise CommandError(f"{error}{kept()}", error.code) from error
         return Exit.OK
     code, word = _SIGNALS[received[0]]
-    raise CommandError(f"{word}{output.kept()}", code)
+    raise CommandError(f"{word}{kept()}", code)
+
+
+def _nothing() -> str:
+    return ""
+
+
+def _output(command: Fetch) -> Output:
+    return standard_output() if command.output is None else file_output(command.output)
+
+
+def _watchers(command: Fetch, output: Output, stack: ExitStack) -> list[Watcher]:
+    """Who shall be told of the events; what has to be ended afterwards is put on ``stack``."""
+    watchers = []
+    if command.verbose:
+        watchers.append(print_events(open_printer(sys.stderr)))
+    if command.events:
+        watchers.append(write_events(standard_output()))
+    if command.show_head:
+        watchers.append(write_head(output))
+    # With events or a head on standard output, a body has a place of its own or none.
+    has_place = command.output is not None if command.events else not command.show_head
+    watchers.append(write_body(output if has_place else Nowhere()))
+    if _wants_progress(command) and sys.stderr is not None:
+        watchers.append(show_progress(stack.enter_context(open_progress(sys.stderr))))
+    return watchers
+
+
+def _wants_progress(command: Fetch) -> bool:
+    """Whether a bar has a terminal to itself."""
+    prints_here = command.output is None or command.events
+    return is_terminal(sys.stderr) and not command.verbose and not (prints_here and is_terminal(sys.stdout))
+
+
+@contextmanager
+def _cancelled_by_signals(scope: trio.CancelScope) -> Iterator[list[int]]:
+    """Cancel ``scope`` when the process is asked to stop; gives the list that the signal's number is put into."""
+    received: list[int] = []
+    token = trio.lowlevel.current_trio_token()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, signal.SIG_DFL)
+        token.run_sync_soon(scope.cancel)
+
+    # What a shell lets its background jobs ignore stays ignored.
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, on_signal) for number in heard}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _divert_standard_streams() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

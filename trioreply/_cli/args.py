@@ -1,8 +1,8 @@
 """The command line's arguments, checked: from ``sys.argv`` to a request that is legal.
 
-The library checks what it is given and names the field that is wrong; here that name becomes the option's. So there is one set of
-rules, and a mistake is reported in the words of whoever made it. Everything that can be known to fail is refused before
-anything is sent.
+The library checks what it is given and names the field that is wrong; here that name becomes the option's. So there
+is one set of rules, and a mistake is reported in the words of whoever made it. Everything that can be known to fail
+is refused before anything is sent.
 """
 
 from __future__ import annotations
@@ -109,8 +109,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"trioreply {__version__}")
     asking = parser.add_argument_group("what is asked")
     asking.add_argument("-X", "--request", metavar="METHOD", help="the method; default GET, and POST with --data")
-    asking.add_argument("-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="a header field; repeatable")
-    asking.add_argument("-d", "--data", metavar="DATA", help="the body: text, @FILE, or @- for standard input; sent as it is")
+    asking.add_argument(
+        "-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="a header field; repeatable"
+    )
+    asking.add_argument(
+        "-d", "--data", metavar="DATA", help="the body: text, @FILE, or @- for standard input; sent as it is"
+    )
     asking.add_argument("-I", "--head", action="store_true", help="ask with HEAD, and print the response's head")
     shown = parser.add_argument_group("what is shown")
     shown.add_argument("-o", "--output", metavar="FILE", help="write the body to FILE; '-' is standard output")
@@ -120,7 +124,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     times = parser.add_argument_group("how long it may take")
     times.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="the longest time without progress")
-    times.add_argument("--connect-timeout", metavar="SECONDS", type=_seconds, help="the longest time to connect; default 30")
+    times.add_argument(
+        "--connect-timeout", metavar="SECONDS", type=_seconds, help="the longest time to connect; default 30"
+    )
     times.add_argument("--max-time", metavar="SECONDS", type=_seconds, help="the longest time for everything")
     return parser
 
@@ -166,7 +172,7 @@ def _request(options: argparse.Namespace) -> Request:
         connect_timeout=options.connect_timeout,
     )
     if not request.url.scheme:
-        raise ValueError(f"url: {options.url!r} has no scheme; write http://{options.url}")
+        raise ValueError(f"url: {options.url!r} has no scheme; begin it with http://")
     return request if options.request is None else request.replace(verb=options.request)
 
 

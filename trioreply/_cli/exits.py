@@ -1,7 +1,7 @@
 """How the command ends: its exit codes, one for each group of errors, and the message that goes with a failure.
 
-Scripts branch on these numbers, so they are part of the public interface: new ones may be added, none may change. Up to 8 they
-are ours; from 128 on they are a signal's number plus 128, as shells report it.
+Scripts branch on these numbers, so they are part of the public interface: new ones may be added, none may change. Up
+to 8 they are ours; from 128 on they are a signal's number plus 128, as shells report it.
 """
 
 from __future__ import annotations
@@ -53,13 +53,11 @@ _GROUPS: tuple[tuple[type[ReplyError], Exit], ...] = (
 )
 
 _ADVICE = {
-    NetworkError.CONNECTION_REFUSED: "is the server running, and the port right?",
-    NetworkError.HOST_NOT_FOUND: "check the spelling of the host, and the network",
-    NetworkError.TIMEOUT: "try again, or give it longer with --timeout, --connect-timeout or --max-time",
-    NetworkError.REMOTE_HOST_CLOSED: "try again; -v shows how far it got",
+    NetworkError.TIMEOUT: "try again, or give it longer with --timeout or --connect-timeout",
+    NetworkError.REMOTE_HOST_CLOSED: "try again",
     NetworkError.TEMPORARY_NETWORK_FAILURE: "check the network connection",
     NetworkError.PROTOCOL_UNKNOWN: "give a URL like http://example.org/",
-    NetworkError.PROTOCOL_FAILURE: "the answer cannot be trusted; -v shows how far it got",
+    NetworkError.PROTOCOL_FAILURE: "the server does not speak HTTP well, and its answer cannot be trusted",
     NetworkError.AUTHENTICATION_REQUIRED: "send credentials with -H 'Authorization: ...'",
     NetworkError.CONTENT_NOT_FOUND: "check the path of the URL",
 }

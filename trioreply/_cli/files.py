@@ -1,8 +1,9 @@
 """Where bodies come from and where they go: files, and the standard streams.
 
-Everything here may block for as long as somebody else likes (a pipe that nobody reads, a terminal at which nobody types), so it
-happens in worker threads. Those are left behind when the command is interrupted: they own nothing that outlives the process.
-Therefore nothing goes through Python's buffered streams, whose locks a thread that was left behind would hold at exit.
+Everything here may block for as long as somebody else likes (a pipe that nobody reads, a terminal at which nobody
+types), so it happens in worker threads. Those are left behind when the command is interrupted: they own nothing that
+outlives the process. Therefore nothing goes through Python's buffered streams, whose locks a thread that was left
+behind would hold at exit.
 """
 
 from __future__ import annotations
@@ -61,12 +62,11 @@ def _standard_input() -> BinaryIO | StandardInput:
 class Output:
     """Where bytes go to; opened with the first of them, so that a failed request does not empty a file."""
 
-    def __init__(self, name: str, opener: Callable[[], io.RawIOBase]) -> None:
-        self.name = name
-        """What messages call it."""
-        self.written = 0
-        """How many bytes it has taken."""
+    def __init__(self, name: str, opener: Callable[[], io.RawIOBase], *, keeps: bool = True) -> None:
+        self._name = name
         self._opener = opener
+        self._keeps = keeps
+        self._written = 0
         self._file: io.RawIOBase | None = None
 
     async def write(self, content: bytes) -> None:
@@ -82,11 +82,11 @@ class Output:
             raise
         except OSError as error:
             reason = error.strerror or str(error)
-            raise CommandError(f"cannot write to {self.name}: {reason}{self.kept()}", Exit.OUTPUT) from error
+            raise CommandError(f"cannot write to {self._name}: {reason}{self.kept()}", Exit.OUTPUT) from error
 
     def kept(self) -> str:
         """What a message about a failure adds: how much of the body is there all the same."""
-        return f"; the first {size(self.written)} are in {self.name}" if self.written else ""
+        return f"; the first {size(self._written)} are in {self._name}" if self._written and self._keeps else ""
 
     def close(self) -> None:
         """Close it, if it was opened."""
@@ -103,7 +103,7 @@ class Output:
             if count is None:
                 raise BlockingIOError("it is in non-blocking mode, and full; put `| cat` behind the command")
             rest = rest[count:]
-            self.written += count
+            self._written += count
 
 
 def file_output(path: Path) -> Output:
@@ -120,4 +120,4 @@ def standard_output() -> Output:
     if sys.stdout is None:
         raise CommandError("standard output is closed; give a file with -o", Exit.OUTPUT)
     descriptor = sys.stdout.fileno()
-    return Output("standard output", lambda: io.FileIO(descriptor, "wb", closefd=False))
+    return Output("standard output", lambda: io.FileIO(descriptor, "wb", closefd=False), keeps=False)

@@ -1,9 +1,9 @@
 """Events as JSON, for programs: what ``--events`` prints. Pure functions of values.
 
-One object per line. ``event`` is the class's name, ``time`` the seconds since the start; the rest are the event's own fields by
-their names, so the shape follows the public classes and changes only when they do. Enumerations are their members' names,
-mappings are lists of pairs (a header field may repeat), a certificate is its SHA-256 fingerprint. Bytes never appear, nor do passwords: what
-a value hides from its ``repr`` is left out here, too.
+One object per line. ``event`` is the class's name, ``time`` the seconds since the start; the rest are the event's own
+fields by their names, so the shape follows the public classes and changes only when they do. Enumerations are their
+members' names, mappings are lists of pairs (a header field may repeat), a certificate is its SHA-256 fingerprint.
+Bytes never appear, nor do passwords: what a value hides from its ``repr`` is left out here, too.
 """
 
 from __future__ import annotations

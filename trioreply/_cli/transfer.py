@@ -1,8 +1,8 @@
 """One transfer: a reply, and whoever watches it.
 
-What the options ask for (events for people, events for programs, a progress bar, the body) is a watcher each: an async function
-that is told of every event, in order. Waiting in a watcher is what slows the transfer down when its output does, so memory stays
-bounded by the reply's read buffer.
+What the options ask for (events for people, events for programs, a progress bar, the body) is a watcher each: an
+async function that is told of every event, in order. Waiting in a watcher is what slows the transfer down when its
+output does, so memory stays bounded by the reply's read buffer.
 """
 
 from __future__ import annotations
@@ -54,16 +54,20 @@ async def transfer(options: Fetch, watchers: Sequence[Watcher]) -> None:
             for watch in watchers:
                 await watch(reply, event, elapsed)
         if reply.error is not NetworkError.NO_ERROR:
-            raise CommandError(explain(reply.error, reply.error_string), exit_for(reply.error))
+            raise CommandError(_why(options, reply), exit_for(reply.error))
+
+
+def _why(options: Fetch, reply: Reply) -> str:
+    if reply.error is NetworkError.TIMEOUT and trio.current_time() >= reply.cancel_scope.deadline:
+        return f"--max-time: it was not over after {options.max_time:g} s"
+    return explain(reply.error, reply.error_string)
 
 
 def write_body(output: BytesWriter) -> Watcher:
     """Write the body to ``output`` as it comes. An empty one is written, too, if there was a response."""
 
     async def watch(reply: Reply, event: Event, _elapsed: float) -> None:
-        if isinstance(event, ReadyRead):
-            await output.write(reply.read())
-        elif isinstance(event, Finished) and reply.status_code is not None:
+        if isinstance(event, ReadyRead) or (isinstance(event, Finished) and reply.status_code is not None):
             await output.write(reply.read())
 
     return watch
@@ -74,7 +78,9 @@ def write_head(output: Output) -> Watcher:
 
     async def watch(reply: Reply, event: Event, _elapsed: float) -> None:
         if isinstance(event, MetaDataChanged):
-            await output.write("".join(f"{line}\n" for line in head_lines(reply, event)).encode("utf-8", "surrogateescape"))
+            await output.write(
+                "".join(f"{line}\n" for line in head_lines(reply, event)).encode("utf-8", "surrogateescape")
+            )
 
     return watch
 
@@ -105,7 +111,7 @@ def show_progress(display: ProgressDisplay) -> Watcher:
     """Show on ``display`` how far it is."""
 
     async def watch(_reply: Reply, event: Event, _elapsed: float) -> None:
-        if isinstance(event, Progress):
+        if isinstance(event, Progress) and event.done:
             display.show(event)
         await trio.lowlevel.checkpoint()
 

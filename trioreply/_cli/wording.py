@@ -1,7 +1,7 @@
 """Events in words, for people: what ``-v`` and the demo print. Pure functions of values.
 
-What a server sends ends up on a terminal here, and a terminal obeys escape sequences. So every text from outside goes through
-`printable`, which leaves nothing in it that a terminal would act upon.
+What a server sends ends up on a terminal here, and a terminal obeys escape sequences. So every text from outside goes
+through `printable`, which leaves nothing in it that a terminal would act upon.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def details(event: Event) -> str:
         case ReadyRead(bytes_available=available):
             text = size(available)
         case Progress():
-            text = f"{event.direction.value} {amount(event)}"
+            text = f"{event.direction.value} {percent(event)} {amount(event)}".replace("  ", " ")
         case ErrorOccurred(error=error, message=message):
             text = f"{error.name}: {message}"
         case Finished(error=error):
@@ -68,18 +68,18 @@ def _about_connection(event: SocketStartedConnecting | SslErrors | Encrypted | R
 
 
 def amount(progress: Progress) -> str:
-    """How far: ``25% 16.0 of 64.0 KiB``, or only how much while there is no total."""
-    if progress.total is None:
+    """How much of how much: ``16.0 of 64.0 KiB``; only how much, where there is no total or nothing to come."""
+    if not progress.total:
         return size(progress.done)
     done, total = size(progress.done), size(progress.total)
     number, _, unit = done.partition(" ")
-    return f"{percent(progress)} {number if total.endswith(f' {unit}') else done} of {total}".strip()
+    return f"{number if total.endswith(f' {unit}') else done} of {total}"
 
 
 def percent(progress: Progress) -> str:
-    """``25%``; empty while nobody knows. 100% is said of what is complete only."""
+    """``25%``; empty while nobody knows, and where nothing comes. 100% is said of what is complete only."""
     fraction = progress.fraction
-    return "" if fraction is None else f"{int(fraction * 100)}%"
+    return "" if fraction is None or not progress.total else f"{int(fraction * 100)}%"
 
 
 def size(count: int) -> str:

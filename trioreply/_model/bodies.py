@@ -18,7 +18,7 @@ from attrs import field, frozen
 class ByteReceiver(Protocol):
     """Anything bytes can be received from: a `trio.abc.ReceiveStream`, or another reply."""
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """The next bytes, or ``b""`` at the end."""
         ...
 

@@ -49,8 +49,6 @@ def make_headers(source: HeaderSource | None, *, field: str = "headers") -> Head
     """
     if not source:
         return EMPTY
-    if isinstance(source, (str, bytes)):
-        raise TypeError(f"{field}: give a mapping or pairs of name and value, not {type(source).__name__}")
     pairs = source.items() if isinstance(source, Mapping) else source
     copy: CIMultiDict[str] = CIMultiDict()
     for pair in pairs:
@@ -76,7 +74,8 @@ def checked_field(name: str | bytes, value: str | bytes, *, field: str) -> tuple
         raise ValueError(f"{field}: {name!r} is not a field name; use letters, digits and - only")
     if _FORBIDDEN.search(value):
         raise ValueError(
-            f"{field}: the value of {name!r} holds a control character or half a character; remove CR, LF, NUL and the like"
+            f"{field}: the value of {name!r} holds a control character, or half a character; "
+            "remove CR, LF, NUL and the like"
         )
     return name, value.strip(" \t")
 

@@ -20,7 +20,7 @@ from yarl import URL
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _CONTROL_OR_SPACE = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
 _AUTHORITY = re.compile("(?:[^:/?#]*:)?//([^/?#]*)")
-# RFC 3986 section 3.2: yarl lets go of the brackets around what is no IPv6 address, and reads "+80" and "８０" as 80.
+# RFC 3986 section 3.2: yarl lets go of the brackets around what is no IPv6 address, and reads "+80" and "8_0" as 80.
 _HOST_AND_PORT = re.compile(r"(\[[^\[\]]*:[^\[\]]*\]|[^:\[\]]*)(:[0-9]*)?")
 _USER_INFO = re.compile("(?<=//)[^/?#]*@")
 _HOST = re.compile(r"[a-z0-9_~!$&'()*+,;=-]+(\.[a-z0-9_~!$&'()*+,;=-]+)*\.?", re.ASCII | re.IGNORECASE)
@@ -51,7 +51,8 @@ def _parse(text: str, field: str) -> URL:
     _refuse_control(text, field, data=is_data)
     authority = _AUTHORITY.match(text)
     if authority is not None and not _HOST_AND_PORT.fullmatch(authority[1].rpartition("@")[2]):
-        raise ValueError(f"{field}: {_without_user(text)!r} is not a URL; look at its brackets, and what stands at a colon")
+        shown = _without_user(text)
+        raise ValueError(f"{field}: {shown!r} is not a URL; look at its brackets and at what follows a colon")
     try:
         url = URL(text)
         url.port  # noqa: B018 - yarl parses the port when it is first asked for
@@ -124,6 +125,7 @@ def origin_form(url: URL) -> str:
 
 def host_header(url: URL) -> str:
     """The Host field: without a default port, without user information, brackets around IPv6 (RFC 9110 section 7.2)."""
-    host = (url.raw_host or "").partition("%")[0] if ":" in (url.raw_host or "") else url.raw_host or ""
-    host = f"[{host}]" if ":" in host else host
-    return host if url.is_default_port() else f"{host}:{url.port}"
+    host = url.raw_host or ""
+    if ":" in host:
+        host = f"[{host.partition('%')[0]}]"
+    return host if not host or url.is_default_port() else f"{host}:{url.port}"

@@ -125,13 +125,12 @@ class _Race:
         return self.winner
 
     async def _start_attempts(self, nursery: trio.Nursery, addresses: Sequence[str]) -> None:
-        for number, address in enumerate(addresses, start=1):
+        for address in addresses:
             await self.on_attempt(address)
             failed = trio.Event()
             nursery.start_soon(self._attempt, address, failed, nursery.cancel_scope)
-            if number < len(addresses):
-                with trio.move_on_after(self.delay):
-                    await failed.wait()
+            with trio.move_on_after(self.delay):
+                await failed.wait()
 
     async def _attempt(self, address: str, failed: trio.Event, race: trio.CancelScope) -> None:
         with self._keep_bug(race):

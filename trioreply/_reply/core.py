@@ -233,6 +233,10 @@ class Core:
                 await trio.lowlevel.checkpoint()
             while not ready():
                 await self.readers.park()
+            if self.state.failure is not None:
+                # A scope around us and the manager may have cancelled the exchange first. What we say is then Cancelled,
+                # and not that the reply was: nobody stopped it in particular.
+                await trio.lowlevel.checkpoint_if_cancelled()
         finally:
             self.desk.unblocked(task)
 
@@ -293,4 +297,5 @@ class _ReaderWatch:
         self._core.desk.event_received(task, item)
 
     def closed(self) -> None:
+        self._core.desk.refuses_all = True
         self._core.desk.refuse()

@@ -72,7 +72,7 @@ class QuestionDesk:
         self._reader: trio.lowlevel.Task | None = None
         self._blocked: dict[trio.lowlevel.Task, int] = {}
         self.refuses_all = False
-        """Set for replies without a reader, such as those of ``fetch``."""
+        """Set for replies without a reader, such as those of ``fetch``, and those whose event channel was closed."""
 
     async def put(self, ask: Ask, deliver: Callable[[], None]) -> None:
         """Deliver the question's event and keep ``ask`` open until it is settled or must be refused."""

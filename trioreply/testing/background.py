@@ -33,7 +33,7 @@ class Background:
 
     async def run(self, serve: StreamHandler[S], stream: S) -> None:
         """Serve ``stream`` here and close it; keep what goes wrong that is not a disconnect."""
-        # Closing the stream wakes the client, whose block may end and cancel us there: keep what went wrong before that.
+        # Closing the stream wakes the client, whose block may then end and cancel us: keep what went wrong before it.
         async with stream:
             try:
                 try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pathlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 import trio
@@ -63,7 +63,7 @@ class Snapshot:
         if known is None:
             return ""
         numbers = [number for number, what in open_descriptors().items() if known.get(number) != what]
-        return "file descriptors were left open: " + ", ".join(map(_describe_descriptor, numbers)) if numbers else ""
+        return "file descriptors were left open: " + ", ".join(map(describe_descriptor, numbers)) if numbers else ""
 
 
 def running_tasks() -> Iterator[trio.lowlevel.Task]:
@@ -77,10 +77,10 @@ def running_tasks() -> Iterator[trio.lowlevel.Task]:
             waiting.extend(nursery.child_tasks)
 
 
-def open_descriptors() -> Descriptors:
-    """The open file descriptors and what each one is; empty where the system does not list them."""
+def open_descriptors(listings: Iterable[str] = ("/proc/self/fd", "/dev/fd")) -> Descriptors:
+    """The open file descriptors and what each is; empty where the system has none of the ``listings`` of them."""
     found: Descriptors = {}
-    for directory in ("/proc/self/fd", "/dev/fd"):
+    for directory in listings:
         try:
             names = [path.name for path in pathlib.Path(directory).iterdir()]
         except OSError:
@@ -95,7 +95,8 @@ def open_descriptors() -> Descriptors:
     return found
 
 
-def _describe_descriptor(number: int) -> str:
+def describe_descriptor(number: int) -> str:
+    """Its number, and what it leads to where the system says so."""
     try:
         return f"{number} ({pathlib.Path(f'/proc/self/fd/{number}').readlink()})"
     except OSError:

@@ -6,9 +6,8 @@ until it next waits. The steps of *all* tasks count, those of exchanges, writers
 also cancelled at moments when it itself has been waiting for long: between any two things that others do.
 
 Trio shuffles the order of tasks, so two runs of one scenario differ a little in their steps. That cannot make a sweep
-fail: every order is a legal one. It only means that the end is not found by the first run that is over early: the
-sweep goes on until it has passed the longest complete run it has seen. What a failing run did is in the notes of its
-exception.
+fail: every order is a legal one. It only means that the end is not found by the first run that is over early: the sweep
+goes on until it has passed the length of the undisturbed run. What a failing run did is in the notes of its exception.
 
 A scenario must end by itself when nobody cancels it. It may leave by an exception only if that is a failure.
 """
@@ -78,15 +77,11 @@ async def sweep_environment(
         Exception: what the scenario or its environment raised, with the same notes.
     """
     settings = _Settings(run_seconds=run_seconds, descriptors=descriptors, grace=grace)
-    longest = (await _noted_run(make, None, settings)).steps
-    step = 1
-    while step <= max_steps:
+    undisturbed = await _noted_run(make, None, settings)
+    for step in range(1, max_steps + 1):
         run = await _noted_run(make, step, settings)
-        if not run.was_cancelled:
-            longest = max(longest, run.steps)
-            if step > longest:
-                return step - 1
-        step += 1
+        if not run.was_cancelled and step > undisturbed.steps:
+            return step - 1
     raise AssertionError(f"the scenario still had steps left after {max_steps}; make it shorter, or raise max_steps")
 
 

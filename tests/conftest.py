@@ -1,0 +1,29 @@
+"""What all tests share: how hypothesis looks for counter-examples, and a guard against testing the wrong files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+
+import trioreply
+
+# The same examples in every run: a test that fails sometimes is a test that nobody believes. The search for new ones
+# is the `fuzz` profile's, which `nox -s fuzz` chooses.
+settings.register_profile("default", derandomize=True, deadline=None, max_examples=100, database=None)
+settings.register_profile(
+    "fuzz",
+    deadline=None,
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000")),
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+if os.environ.get("TRIOREPLY_TEST_INSTALLED"):
+    # The noxfile's sessions test the wheel that they installed; the source tree beside it must not stand in for it.
+    location = Path(trioreply.__file__).resolve()
+    if not location.is_relative_to(Path(sys.prefix).resolve()):
+        raise RuntimeError(f"the installed package should be tested, but {location} was imported")

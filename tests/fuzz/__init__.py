@@ -1,0 +1,1 @@
+"""Searches for counter-examples, as long as they are let."""

@@ -1,0 +1,674 @@
+"""Reading request bodies: memory, files of ours and of the caller's, and streams."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import BinaryIO, TypeVar, TypeVarTuple
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from trioreply._model import errors
+from trioreply._model.bodies import Body, BytesBody, FileBody, PathBody, StreamBody, make_body
+from trioreply._net.stream import SocketStream
+from trioreply._net.upload import FILE_PIECE, MEMORY_PIECE, RunSync, Upload, Uploads
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+CONTENT = bytes(range(256)) * 3000  # three pieces of a file, the last one short
+
+
+async def inline(sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
+    """Stand in for a worker thread, so that nothing here depends on one."""
+    await trio.lowlevel.checkpoint()
+    return sync_fn(*args)
+
+
+class Threads:
+    """Real worker threads that can be waited for even after they were abandoned."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.finished = threading.Semaphore(0)
+
+    async def run_sync(self, sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
+        """As `trio.to_thread.run_sync`."""
+
+        def job() -> T:
+            try:
+                return sync_fn(*args)
+            finally:
+                self.finished.release()
+
+        self.started.append(getattr(sync_fn, "__name__", ""))
+        return await trio.to_thread.run_sync(job, abandon_on_cancel=abandon_on_cancel)
+
+    async def wait_finished(self, count: int = 1) -> None:
+        """Wait until ``count`` more jobs have run to their end."""
+        for _ in range(count):
+            await trio.to_thread.run_sync(self.finished.acquire)
+
+
+class Stalled:
+    """A runner whose threads are all busy while ``is_stalled``: jobs wait, and may be run by hand."""
+
+    def __init__(self) -> None:
+        self.is_stalled = False
+        self.jobs: list[Callable[[], object]] = []
+
+    async def run_sync(self, sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
+        """As `trio.to_thread.run_sync`."""
+        if self.is_stalled:
+            self.jobs.append(lambda: sync_fn(*args))
+            await trio.sleep_forever()
+        return await inline(sync_fn, *args, abandon_on_cancel=abandon_on_cancel)
+
+
+def descriptors_of(path: Path) -> int:
+    """How many descriptors of this process are open on ``path``."""
+    wanted, count = path.stat(), 0
+    for descriptor in range(256):
+        try:
+            count += os.path.samestat(os.fstat(descriptor), wanted)
+        except OSError:
+            continue
+    return count
+
+
+async def collect(upload: Upload) -> list[bytes]:
+    """All pieces of ``upload``, which is closed in any case."""
+    async with aclosing(upload):
+        pieces: list[bytes] = []
+        while (piece := await upload.read()) is not None:
+            assert piece
+            pieces.append(bytes(piece))
+        assert await upload.read() is None
+    return pieces
+
+
+async def open_body(body: Body, run_sync: RunSync = inline) -> Upload:
+    """Open ``body`` as the first attempt of an exchange does."""
+    return await Uploads(run_sync=run_sync).open(body)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file with `CONTENT`."""
+    file = tmp_path / "body"
+    file.write_bytes(CONTENT)
+    return file
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    """A named pipe: opening and reading it last as long as the test wants."""
+    file = tmp_path / "pipe"
+    os.mkfifo(file)
+    return file
+
+
+@given(st.integers(0, 3 * MEMORY_PIECE + 1))
+def test_memory_is_sliced(size: int) -> None:
+    """Bytes come as views of equal size, in order, with a known length, and without a thread or a checkpoint."""
+    content = (CONTENT * 2)[:size]
+
+    async def main() -> None:
+        upload = await open_body(BytesBody(content), run_sync=Stalled().run_sync)
+        assert upload.length == size
+        pieces = await collect(upload)
+        assert b"".join(pieces) == content
+        assert all(len(piece) == MEMORY_PIECE for piece in pieces[:-1])
+
+    trio.run(main)
+
+
+async def test_memory_is_not_copied() -> None:
+    """A piece of a body in memory is a view of it."""
+    upload = await open_body(BytesBody(CONTENT))
+    piece = await upload.read()
+    assert isinstance(piece, memoryview)
+    assert piece.obj is CONTENT
+
+
+async def test_words_are_counted_as_bytes() -> None:
+    """The length of a view is in bytes, whatever its items are."""
+    upload = await open_body(BytesBody(memoryview(b"x" * 8).cast("I")))
+    assert upload.length == 8
+    assert await collect(upload) == [b"x" * 8]
+
+
+async def test_closed_memory_is_let_go() -> None:
+    """A closed upload gives nothing more."""
+    upload = await open_body(BytesBody(b"x"))
+    await upload.aclose()
+    assert await upload.read() is None
+
+
+async def test_path_is_sent(path: Path) -> None:
+    """A file is sent in pieces with its length known, every step in a worker thread, and closed afterwards."""
+    threads = Threads()
+    upload = await open_body(PathBody(str(path)), run_sync=threads.run_sync)
+    assert upload.length == len(CONTENT)
+    assert descriptors_of(path) == 1
+    pieces = await collect(upload)
+    assert b"".join(pieces) == CONTENT
+    assert [len(piece) for piece in pieces] == [FILE_PIECE, FILE_PIECE, len(CONTENT) - 2 * FILE_PIECE]
+    assert descriptors_of(path) == 0
+    assert len(threads.started) == 5
+    await upload.aclose()
+    assert len(threads.started) == 5
+
+
+async def test_path_is_sent_twice(path: Path) -> None:
+    """A path is opened anew for each attempt."""
+    uploads, body = Uploads(run_sync=trio.to_thread.run_sync), PathBody(str(path))
+    for _ in range(2):
+        assert b"".join(await collect(await uploads.open(body))) == CONTENT
+
+
+async def test_empty_path(tmp_path: Path) -> None:
+    """An empty file is a body of length zero."""
+    (tmp_path / "empty").touch()
+    upload = await open_body(PathBody(str(tmp_path / "empty")))
+    assert upload.length == 0
+    assert await collect(upload) == []
+
+
+async def test_pipe_has_no_length(pipe: Path) -> None:
+    """What is no regular file is read to its end, its length unknown."""
+
+    def write() -> None:
+        pipe.write_bytes(b"through the pipe")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, write)
+        upload = await open_body(PathBody(str(pipe)), run_sync=trio.to_thread.run_sync)
+        assert upload.length is None
+        assert b"".join(await collect(upload)) == b"through the pipe"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("missing", errors.ContentNotFoundError),
+        ("body/below", errors.ContentNotFoundError),
+        ("nul\0byte", errors.ContentNotFoundError),
+        (".", errors.ContentOperationNotPermittedError),
+        ("x" * 5000, errors.UnknownContentError),
+    ],
+    ids=["missing", "below a file", "nul", "directory", "too long"],
+)
+async def test_path_cannot_be_opened(path: Path, name: str, expected: type[errors.ReplyError]) -> None:
+    """A path that cannot be opened gives the error that reading it as a file: URL gives, with path and cause."""
+    with pytest.raises(expected, match=r"the request body could not be opened: .*; check the path") as caught:
+        await open_body(PathBody(str(path.parent / name)))
+    assert type(caught.value) is expected
+    assert isinstance(caught.value.__cause__, (OSError, ValueError))
+
+
+async def test_path_may_not_be_read(path: Path) -> None:
+    """A file without permission to read it is an access denied."""
+
+    async def forbid(sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
+        # Tests may run as root, whom no mode of a file keeps out.
+        await trio.lowlevel.checkpoint()
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(errors.ContentAccessDenied, match="Permission denied"):
+        await open_body(PathBody(str(path)), run_sync=forbid)
+
+
+async def test_file_became_shorter(path: Path) -> None:
+    """A file that ends before the length that was announced fails the upload, saying how much is missing."""
+    upload = await open_body(PathBody(str(path)))
+    await upload.read()
+    os.truncate(path, FILE_PIECE + 10)
+    await upload.read()
+    with pytest.raises(errors.UnknownNetworkError, match=f"ended early: .* gave {FILE_PIECE + 10} of {len(CONTENT)} "):
+        await upload.read()
+    await upload.aclose()
+
+
+async def test_file_became_longer(path: Path) -> None:
+    """Of a file that grows while it is sent, the length that was announced is sent."""
+    upload = await open_body(PathBody(str(path)))
+    with path.open("ab") as file:
+        file.write(b"more")
+    assert b"".join(await collect(upload)) == CONTENT
+
+
+async def test_read_error(path: Path) -> None:
+    """An error of the file system while reading fails the upload, with the cause."""
+
+    class Torn(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(5, f"cannot read {size} bytes")
+
+    upload = await open_body(FileBody(Torn(b"x")))
+    with pytest.raises(errors.UnknownNetworkError, match=r"could not be read: .*cannot read 1 bytes") as caught:
+        await upload.read()
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+class SlowFile(io.FileIO):
+    """A file that stands still in one of its methods until the test lets it go on."""
+
+    def __init__(self, path: Path, method: str) -> None:
+        super().__init__(path)
+        self.method = method
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+
+    def stand_still(self, method: str) -> None:
+        """Wait, if ``method`` is the one to be slow."""
+        if method == self.method:
+            self.entered.set()
+            self.go_on.wait()
+
+    def fileno(self) -> int:
+        """Called while the upload is being opened."""
+        self.stand_still("fileno")
+        return super().fileno()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As a file on a slow network."""
+        self.stand_still("read")
+        return super().read(-1 if size is None else size)
+
+
+@pytest.mark.parametrize("method", ["fileno", "read"])
+async def test_abandoned_thread_closes_the_file(path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """A cancelled upload ends at once; the thread that is still in the file closes it, and nobody else does."""
+    file = SlowFile(path, method)
+    monkeypatch.setattr(Path, "open", lambda *_args, **_kwargs: file)
+    threads = Threads()
+
+    async def send() -> None:
+        await collect(await open_body(PathBody(str(path)), run_sync=threads.run_sync))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        await trio.to_thread.run_sync(file.entered.wait)
+        nursery.cancel_scope.cancel()
+    jobs = list(threads.started)
+    assert descriptors_of(path) == 1
+    file.go_on.set()
+    await threads.wait_finished(len(jobs))
+    assert descriptors_of(path) == 0
+    assert threads.started == jobs
+
+
+async def test_cancelled_before_the_thread_ran(path: Path) -> None:
+    """A job that reaches its thread only after the upload was closed does not touch the file system any more."""
+    runner = Stalled()
+    runner.is_stalled = True
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await open_body(PathBody(str(path)), run_sync=runner.run_sync)
+    assert scope.cancelled_caught
+    with pytest.raises(trio.ClosedResourceError):
+        runner.jobs[0]()
+    assert descriptors_of(path) == 0
+
+
+async def test_closing_when_cancelled(path: Path) -> None:
+    """Closing an upload is complete even in a cancelled scope."""
+    upload = await open_body(PathBody(str(path)), run_sync=trio.to_thread.run_sync)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await upload.aclose()
+    assert descriptors_of(path) == 0
+
+
+async def test_closing_without_a_thread(path: Path, autojump_clock: MockClock) -> None:
+    """If no thread is to be had for two seconds the file is closed without one; one that comes later does no harm."""
+    runner = Stalled()
+    upload = await open_body(PathBody(str(path)), run_sync=runner.run_sync)
+    runner.is_stalled = True
+    await upload.aclose()
+    assert trio.current_time() == pytest.approx(2)
+    assert descriptors_of(path) == 0
+    runner.jobs[0]()
+
+
+async def test_callers_file(path: Path) -> None:
+    """A caller's file is sent from its position on, and stays open."""
+    with path.open("rb") as file:
+        file.seek(100)
+        upload = await open_body(FileBody(file), run_sync=trio.to_thread.run_sync)
+        assert upload.length == len(CONTENT) - 100
+        assert b"".join(await collect(upload)) == CONTENT[100:]
+        assert descriptors_of(path) == 1
+
+
+async def test_callers_file_again() -> None:
+    """When it must be sent again, a caller's file is sent from where it was when the exchange began."""
+    uploads = Uploads(run_sync=inline)
+    file = io.BytesIO(b"0123456789")
+    file.seek(4)
+    body = FileBody(file)
+    first = await uploads.open(body)
+    await first.read()
+    await first.aclose()
+    again = await uploads.open(body)
+    assert again.length == 6
+    assert await collect(again) == [b"456789"]
+
+
+async def test_one_file_in_two_requests() -> None:
+    """Two requests that send one file after the other each begin where it stands then."""
+    file = io.BytesIO(b"0123456789")
+    file.seek(8)
+    for expected in ([b"89"], []):
+        assert await collect(await open_body(FileBody(file))) == expected
+    file.seek(5)
+    assert await collect(await open_body(FileBody(file))) == [b"56789"]
+
+
+async def test_file_beyond_its_end() -> None:
+    """A file whose position lies behind its end has nothing to send."""
+    file = io.BytesIO(b"x")
+    file.seek(10)
+    upload = await open_body(FileBody(file))
+    assert upload.length == 0
+    assert await collect(upload) == []
+
+
+def pipe_reader(content: bytes) -> BinaryIO:
+    """A file that cannot seek."""
+    reader, writer = os.pipe()
+    os.write(writer, content)
+    os.close(writer)
+    return os.fdopen(reader, "rb")
+
+
+async def test_file_that_cannot_seek() -> None:
+    """A pipe has no length and comes once; sending it again is refused with advice."""
+    uploads = Uploads(run_sync=inline)
+    with pipe_reader(b"once") as file:
+        body = FileBody(file)
+        upload = await uploads.open(body)
+        assert upload.length is None
+        assert await collect(upload) == [b"once"]
+        with pytest.raises(errors.ContentReSendError, match="cannot seek; give it as bytes or as a path"):
+            await uploads.open(body)
+
+
+async def test_closed_file() -> None:
+    """A file that the caller closed already fails the upload when it is opened."""
+    file = io.BytesIO(b"x")
+    file.close()
+    with pytest.raises(errors.UnknownNetworkError, match=r"could not be opened: .*closed file") as caught:
+        await open_body(FileBody(file))
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+async def test_file_that_gives_text() -> None:
+    """A file object that gives text fails the upload, with a type error as the cause."""
+
+    class Text(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            text: object = f"text of {size}"
+            return text  # type: ignore[return-value]  # the mistake under test
+
+    upload = await open_body(FileBody(Text(b"x")))
+    with pytest.raises(errors.UnknownNetworkError, match="pieces must be bytes, not str") as caught:
+        await upload.read()
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+async def test_file_that_gives_too_much() -> None:
+    """A file object that gives more than it was asked for does not break the framing."""
+
+    class Generous(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return b"more than" + b" that" * (size or 0)
+
+    assert await collect(await open_body(FileBody(Generous(b"four")))) == [b"more"]
+
+
+async def test_read_of_a_callers_file_is_not_abandoned() -> None:
+    """A cancelled upload waits for its running read: afterwards the caller may close the file."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb", buffering=0) as file, os.fdopen(writer, "wb", buffering=0) as peer:
+        threads = Threads()
+        upload = await open_body(FileBody(file), run_sync=threads.run_sync)
+        await threads.wait_finished()
+        ended = trio.Event()
+
+        async def read() -> None:
+            try:
+                await upload.read()
+            finally:
+                ended.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await wait_all_tasks_blocked()
+                assert not ended.is_set()
+                peer.write(b"x")
+                await threads.wait_finished()
+        assert ended.is_set()
+
+
+async def test_async_file(path: Path) -> None:
+    """A file opened with Trio is sent like the file it wraps."""
+    async with await trio.open_file(path, "rb") as file:
+        body = make_body(file)
+        assert isinstance(body, FileBody)
+        assert b"".join(await collect(await open_body(body, run_sync=trio.to_thread.run_sync))) == CONTENT
+
+
+class Pieces:
+    """An asynchronous iterable that is no generator; an exception among the pieces is raised."""
+
+    def __init__(self, *pieces: object) -> None:
+        self._pieces = iter(pieces)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        for piece in self._pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            return piece  # type: ignore[return-value]  # some tests give what must not be given
+        raise StopAsyncIteration
+
+
+async def test_iterable_is_sent() -> None:
+    """Pieces of an iterable are sent as they come, empty ones skipped, buffers copied; the length is unknown."""
+    buffer = bytearray(b"buffer")
+    upload = await open_body(StreamBody(Pieces(b"", b"one", b"", buffer, memoryview(b"view"), b"")))
+    assert upload.length is None
+    assert await upload.read() == b"one"
+    assert await upload.read() == b"buffer"
+    buffer.extend(b" may change")
+    assert await collect(upload) == [b"view"]
+
+
+async def test_receive_stream_is_sent() -> None:
+    """What bytes can be received from is read to its end, and stays the caller's to close."""
+    near, far = socket.socketpair()
+    with near, far:
+        body = make_body(SocketStream(far))
+        assert isinstance(body, StreamBody)
+        upload = await open_body(body)
+        near.sendall(b"one")
+        assert await upload.read() == b"one"
+        near.sendall(b"two")
+        near.shutdown(socket.SHUT_WR)
+        assert await collect(upload) == [b"two"]
+        assert far.fileno() >= 0
+
+
+async def test_reply_is_received_from_not_iterated() -> None:
+    """What can be iterated and received from, as a reply, is received from: iterating it gives events."""
+
+    class ReplyToPipe(Pieces):
+        async def receive_some(self, max_bytes: int | None = None) -> bytes:
+            await trio.lowlevel.checkpoint()
+            return b""[:max_bytes]
+
+    assert await collect(await open_body(StreamBody(ReplyToPipe("an event")))) == []
+
+
+async def test_stream_is_sent_once() -> None:
+    """A stream that must be sent again is refused with advice; another exchange may try."""
+    uploads, body = Uploads(run_sync=inline), StreamBody(Pieces(b"x"))
+    await uploads.open(body)
+    with pytest.raises(errors.ContentReSendError, match="used up; give it as bytes or as a path"):
+        await uploads.open(body)
+
+
+@pytest.mark.parametrize("piece", ["text", 7, None])
+async def test_pieces_must_be_bytes(piece: object) -> None:
+    """A piece that is no bytes fails the upload, with a type error as the cause."""
+    upload = await open_body(StreamBody(Pieces(piece)))
+    with pytest.raises(errors.UnknownNetworkError, match="pieces must be bytes, not ") as caught:
+        await upload.read()
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+async def test_iterable_that_fails() -> None:
+    """An exception of the caller's iterable fails the upload and is its cause."""
+    bug = ZeroDivisionError("oops")
+    upload = await open_body(StreamBody(Pieces(b"x", bug)))
+    await upload.read()
+    with pytest.raises(errors.UnknownNetworkError, match="source failed: ZeroDivisionError") as caught:
+        await upload.read()
+    assert caught.value.__cause__ is bug
+
+
+async def test_source_that_cannot_be_iterated() -> None:
+    """An exception from the very start of an iteration is the caller's as well."""
+
+    class Broken:
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            raise LookupError
+
+    with pytest.raises(errors.UnknownNetworkError, match="source failed: LookupError"):
+        await (await open_body(StreamBody(Broken()))).read()
+
+
+async def test_errors_of_another_reply_pass() -> None:
+    """If a piped reply fails, its own error is what is raised."""
+    error = errors.RemoteHostClosedError("the source broke")
+    upload = await open_body(StreamBody(Pieces(error)))
+    with pytest.raises(errors.RemoteHostClosedError) as caught:
+        await upload.read()
+    assert caught.value is error
+
+
+async def test_generator_is_closed_when_stopped_early() -> None:
+    """A generator that is not read to its end runs its ``finally`` when the upload is closed, cancelled or not."""
+    log: list[str] = []
+
+    async def body() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"x"
+        finally:
+            await trio.lowlevel.checkpoint()
+            log.append("closed")
+
+    upload = await open_body(StreamBody(body()))
+    await upload.read()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await upload.aclose()
+    assert log == ["closed"]
+    await upload.aclose()
+
+
+async def test_generator_that_will_not_close(autojump_clock: MockClock) -> None:
+    """A generator that takes for ever to close is cancelled after two seconds."""
+
+    async def body() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"x"
+        finally:
+            await trio.sleep_forever()
+
+    upload = await open_body(StreamBody(body()))
+    await upload.read()
+    await upload.aclose()
+    assert trio.current_time() == pytest.approx(2)
+
+
+async def test_generator_that_fails_to_close() -> None:
+    """An exception from closing a generator is the caller's, and the cause of the upload's error."""
+
+    async def body() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"x"
+        finally:
+            raise ZeroDivisionError
+
+    upload = await open_body(StreamBody(body()))
+    await upload.read()
+    with pytest.raises(errors.UnknownNetworkError, match="closing the request body's source failed") as caught:
+        await upload.aclose()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+async def test_unread_generator() -> None:
+    """A generator that was never asked for a piece is let go without running any of it."""
+
+    async def body() -> AsyncGenerator[bytes, None]:
+        yield b"x"
+        raise AssertionError
+
+    source = body()
+    upload = await open_body(StreamBody(source))
+    await upload.aclose()
+    await source.aclose()
+
+
+async def test_callers_channel_stays_open() -> None:
+    """An iterable that is no generator remains the caller's, who may go on with it."""
+    send, receive = trio.open_memory_channel[bytes](2)
+    send.send_nowait(b"one")
+    send.send_nowait(b"two")
+    upload = await open_body(StreamBody(receive))
+    assert await upload.read() == b"one"
+    await upload.aclose()
+    assert receive.receive_nowait() == b"two"
+
+
+async def test_cancelled_iterable() -> None:
+    """A cancellation passes through a generator untouched."""
+
+    async def body() -> AsyncGenerator[bytes, None]:
+        yield b"x"
+        await trio.sleep_forever()
+
+    upload = await open_body(StreamBody(body()))
+    await upload.read()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await upload.read()
+    assert scope.cancelled_caught
+    await upload.aclose()
+
+
+async def test_temporary_file() -> None:
+    """A file without a name on disk can be a body like any other."""
+    with tempfile.TemporaryFile() as file:
+        file.write(CONTENT)
+        file.seek(0)
+        assert b"".join(await collect(await open_body(FileBody(file), run_sync=trio.to_thread.run_sync))) == CONTENT

@@ -1,0 +1,1 @@
+"""The codecs, tested as tables: bytes in, messages out."""

@@ -1,0 +1,248 @@
+"""``trioreply demo``: five transfers that show what the library promises, and check it.
+
+Both sides are here, and they wait for each other: the origin sends a piece only when the client has read the one
+before, the client aborts when it has half and the origin sends no more. So each act goes the same way however fast
+the machine is. The short sleeps are for the spectator alone; nothing depends on them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import trio
+
+from .. import ContentNotFoundError, Direction, NetworkError, ReadyRead, RequestSent, open_manager
+from ..testing import OriginRequest, OriginResponse
+from .render import Printer
+from .stage import Timeline, perform, promise
+from .wording import size
+
+PIECES = 4
+PIECE_SIZE = 16 * 1024
+CONTENT = bytes(range(256)) * (PIECES * PIECE_SIZE // 256)
+"""What is sent back and forth."""
+PIECE_LIST = [CONTENT[start : start + PIECE_SIZE] for start in range(0, len(CONTENT), PIECE_SIZE)]
+LARGE = CONTENT * 64
+"""More than a loopback connection holds while nobody reads."""
+PACE = 0.04
+"""Seconds between two pieces, so that they can be seen to come one by one."""
+EVERY = 0.0
+"""The interval of progress events: each one is shown, where the default spares an application all but ten a second."""
+
+
+async def run_demo(printer: Printer) -> bool:
+    """Play all acts; whether all went as promised."""
+    return await perform([Download(), SlowUpload(), NotFound(), Abort(), Close()], printer)
+
+
+async def feed(channel: trio.MemorySendChannel[bytes], pieces: Iterator[bytes]) -> None:
+    """Put the next of ``pieces`` into ``channel``, after a moment; without one, end it."""
+    await trio.sleep(PACE)
+    piece = next(pieces, None)
+    if piece is None:
+        channel.close()
+    else:
+        channel.send_nowait(piece)
+
+
+class Download:
+    """A body that comes in pieces."""
+
+    name = "download"
+    story = "a body in four pieces, read as it comes"
+    path = "/download"
+
+    def __init__(self) -> None:
+        self._next_piece, self._pieces = trio.open_memory_channel[bytes](PIECES)
+
+    async def serve(self, _request: OriginRequest) -> OriginResponse:
+        """Send a piece whenever the client has read the one before."""
+        return OriginResponse(headers=(("Content-Length", str(len(CONTENT))),), body=self._pieces)
+
+    async def play(self, url: str, timeline: Timeline) -> str:
+        """Read and compare."""
+        received = bytearray()
+        pieces = iter(PIECE_LIST)
+        self._next_piece.send_nowait(next(pieces))
+        async with open_manager() as manager, manager.get(url, progress_interval=EVERY) as reply:
+            async for event in reply:
+                timeline.add(event)
+                if isinstance(event, ReadyRead):
+                    received += reply.read()
+                    if len(received) % PIECE_SIZE == 0:
+                        await feed(self._next_piece, pieces)
+        reply.raise_for_error()
+        promise(received == CONTENT, f"{size(len(received))} came that are not what the origin sent")
+        timeline.expect("SocketStartedConnecting", "RequestSent", "MetaDataChanged", "Finished")
+        promise(timeline.progress(Direction.DOWNLOAD)[-1].fraction == 1, "the progress did not end at 100%")
+        return f"{size(len(received))}, every byte as sent; progress up to 100%"
+
+
+class SlowUpload:
+    """A body that is made while it is sent."""
+
+    name = "slow upload"
+    story = "each piece is made when the origin has the one before"
+    path = "/upload"
+
+    def __init__(self) -> None:
+        self._next_piece, self._pieces = trio.open_memory_channel[bytes](PIECES)
+
+    async def serve(self, request: OriginRequest) -> OriginResponse:
+        """Take the body; each piece that has come lets the next one be made."""
+        pieces = iter(PIECE_LIST)
+        self._next_piece.send_nowait(next(pieces))
+        async for _ in request:
+            if len(request.body) % PIECE_SIZE == 0:
+                await feed(self._next_piece, pieces)
+        return OriginResponse(201, body=b"as sent" if request.body == CONTENT else b"changed on the way")
+
+    async def play(self, url: str, timeline: Timeline) -> str:
+        """Send, and read what the origin says about it."""
+        headers = {"Content-Length": str(len(CONTENT))}  # an iterable has no length of its own
+        answer = b""
+        async with (
+            open_manager() as manager,
+            manager.post(url, self._pieces, headers=headers, progress_interval=EVERY) as reply,
+        ):
+            async for event in reply:
+                timeline.add(event)
+                if isinstance(event, ReadyRead):
+                    answer += reply.read()
+        reply.raise_for_error()
+        promise(answer == b"as sent", f"the origin says that the body was: {answer.decode('ascii', 'replace')}")
+        timeline.expect("SocketStartedConnecting", "RequestSent", "MetaDataChanged", "Finished")
+        promise(timeline.progress(Direction.UPLOAD)[-1].fraction == 1, "the progress did not end at 100%")
+        return f"the origin has all {size(len(CONTENT))}, every byte as sent"
+
+
+class NotFound:
+    """An error page."""
+
+    name = "not found"
+    story = "a 404 is an error at the end, and its page can be read"
+    path = "/missing"
+    page = b"There is nothing here.\n"
+
+    async def serve(self, _request: OriginRequest) -> OriginResponse:
+        """Have nothing."""
+        return OriginResponse(404, body=self.page, reason="Not Found")
+
+    async def play(self, url: str, timeline: Timeline) -> str:
+        """Read the page, and have the error raised."""
+        page = b""
+        async with open_manager() as manager, manager.get(url) as reply:
+            async for event in reply:
+                timeline.add(event)
+                if isinstance(event, ReadyRead):
+                    page += reply.read()
+        promise(page == self.page, f"the page reads {page!r}")
+        promise(reply.error is NetworkError.CONTENT_NOT_FOUND, f"the reply's error is {reply.error.name}")
+        timeline.expect("SocketStartedConnecting", "RequestSent", "MetaDataChanged", "ErrorOccurred", "Finished")
+        try:
+            reply.raise_for_error()
+        except ContentNotFoundError as error:
+            return f"the page was read, then {type(error).__name__} raised"
+        promise(False, "raise_for_error() raised nothing")
+        return ""
+
+
+class Abort:
+    """A download that is not wanted any more."""
+
+    name = "abort"
+    story = "half of the body is enough"
+    path = "/abort"
+
+    def __init__(self) -> None:
+        self._client_gone = trio.Event()
+
+    async def serve(self, request: OriginRequest) -> OriginResponse:
+        """Send half of the body, and wait for the client to go."""
+        await request.read()  # it has no body; behind it nothing can come but the client's end
+        headers = (("Content-Length", str(len(CONTENT))),)
+        return OriginResponse(headers=headers, body=_HalfOfIt(request, self._client_gone))
+
+    async def play(self, url: str, timeline: Timeline) -> str:
+        """Read half, abort, and wait until the origin knows."""
+        received = bytearray()
+        async with open_manager() as manager, manager.get(url, progress_interval=EVERY) as reply:
+            async for event in reply:
+                timeline.add(event)
+                if isinstance(event, ReadyRead):
+                    received += reply.read()
+                if reply.is_running and len(received) >= len(CONTENT) // 2:
+                    timeline.note("reply.abort()", "")
+                    reply.abort()
+                    promise(reply.is_finished, "abort() did not end the reply at once")
+            await self._client_gone.wait()
+            timeline.note("origin", "the connection was closed by the client")
+        promise(reply.error is NetworkError.OPERATION_CANCELED, f"the reply's error is {reply.error.name}")
+        promise(received == CONTENT[: len(CONTENT) // 2], f"{size(len(received))} were read, not the first half")
+        timeline.expect("SocketStartedConnecting", "RequestSent", "MetaDataChanged", "ErrorOccurred", "Finished")
+        return "OPERATION_CANCELED at once, and the origin saw the end"
+
+
+class _HalfOfIt:
+    """A response's body of which only half is sent, and which ends when the client has gone."""
+
+    def __init__(self, request: OriginRequest, client_gone: trio.Event) -> None:
+        self._request = request
+        self._client_gone = client_gone
+        self._halves = iter([CONTENT[: len(CONTENT) // 2]])
+
+    def __aiter__(self) -> _HalfOfIt:
+        return self
+
+    async def __anext__(self) -> bytes:
+        half = next(self._halves, None)
+        if half is not None:
+            return half
+        # A client may leave either way: with an orderly end, or with a reset.
+        with contextlib.suppress(trio.BrokenResourceError):
+            await self._request.connection.receive_piece(self._request)
+        self._client_gone.set()
+        raise trio.BrokenResourceError("the client has gone")
+
+
+class Close:
+    """An upload that its application does not wait for."""
+
+    name = "close"
+    story = "the application looks away, its upload goes on"
+    path = "/close"
+
+    def __init__(self) -> None:
+        self._began = trio.Event()
+        self._client_closed = trio.Event()
+        self._received = b""
+
+    async def serve(self, request: OriginRequest) -> OriginResponse:
+        """Begin to read, wait until the client has closed the reply, and read the rest."""
+        async for _ in request:
+            self._began.set()
+            await self._client_closed.wait()
+        self._received = request.body
+        return OriginResponse(204)
+
+    async def play(self, url: str, timeline: Timeline) -> str:
+        """Close the reply while the origin holds its upload up, and leave."""
+        async with open_manager() as manager:
+            async with manager.post(url, LARGE) as reply:
+                async for event in reply:
+                    timeline.add(event)
+                    if isinstance(event, RequestSent):
+                        await self._began.wait()
+                        timeline.note("reply.close()", "")
+                        reply.close()
+                        promise(reply.is_finished, "close() did not end the reply at once")
+                        promise(not self._received, "the upload was over before it could be closed")
+                        self._client_closed.set()
+            timeline.note("the block is left", "")
+        # Leaving the manager has waited for it.
+        timeline.note("origin", f"has {size(len(self._received))} of {size(len(LARGE))}")
+        promise(reply.error is NetworkError.OPERATION_CANCELED, f"the reply's error is {reply.error.name}")
+        promise(self._received == LARGE, f"the origin has {size(len(self._received))} of {size(len(LARGE))}")
+        timeline.expect("SocketStartedConnecting", "RequestSent", "ErrorOccurred", "Finished")
+        return f"OPERATION_CANCELED at once; the origin got all {size(len(LARGE))}"

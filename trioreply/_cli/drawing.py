@@ -1,0 +1,69 @@
+"""Colours and bars, drawn with rich; the only file that knows it. Imported when it is needed and installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TextIO
+
+from rich import progress as bars
+from rich.console import Console
+from rich.text import Text
+
+from .. import Direction, Progress
+from .wording import amount, size
+
+
+class RichPrinter:
+    """A `Printer` with colours, for a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = Console(file=stream, highlight=False)
+
+    @property
+    def blocks(self) -> tuple[str, str]:
+        """See `Printer`."""
+        return ("#", ".") if self._console.options.ascii_only else ("█", "░")
+
+    def line(self, *parts: tuple[str, str]) -> None:
+        """See `Printer`."""
+        # Text, because print() would take square brackets for markup. Unwrapped, because terminals wrap what can be
+        # copied as one line again.
+        self._console.print(Text.assemble(*parts), soft_wrap=True)
+
+
+class _Speed(bars.ProgressColumn):
+    """Bytes per second; rich's own column counts in other units than we do."""
+
+    def render(self, task: bars.Task) -> Text:
+        return Text("" if task.speed is None else f"{size(int(task.speed))}/s")
+
+
+class RichBars:
+    """A bar for each direction, drawn when there is news: no thread, and no clock of its own."""
+
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float]) -> None:
+        self._bars = bars.Progress(
+            bars.TextColumn("{task.description:<8}"),
+            bars.BarColumn(),
+            bars.TextColumn("{task.fields[amount]}"),
+            _Speed(),
+            bars.TimeRemainingColumn(),
+            console=Console(file=stream),
+            auto_refresh=False,
+            get_time=clock,
+        )
+        self._tasks: dict[Direction, bars.TaskID] = {}
+
+    def show(self, progress: Progress) -> None:
+        """See `ProgressDisplay`."""
+        if not self._tasks:
+            self._bars.start()
+        if progress.direction not in self._tasks:
+            self._tasks[progress.direction] = self._bars.add_task(progress.direction.value, amount="")
+        task = self._tasks[progress.direction]
+        self._bars.update(task, completed=progress.done, total=progress.total, amount=amount(progress), refresh=True)
+
+    def close(self) -> None:
+        """See `ProgressDisplay`."""
+        if self._tasks:
+            self._bars.stop()
