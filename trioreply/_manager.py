@@ -397,7 +397,7 @@ class Manager:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + RELEASE_SECONDS):
             while self._replies:
                 await self._none_left.park()
-        self._pool.close_idle()  # now, since the last replies have just given theirs back
+        self._pool.shut_down()  # now, since the last replies have just given theirs back
         self._is_torn_down = True
         for observer in self._observers:
             observer.end()

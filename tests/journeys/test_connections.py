@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import MockClock
 
 from trioreply import (
@@ -72,7 +73,7 @@ async def test_a_connection_that_died_while_idle_is_noticed(death: tuple[Step, .
         died.set()
         with trio.fail_after(5):
             while not _is_dead(manager):
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
         async with manager.post(url, b"a POST, which would never be repeated") as reply:
             assert await reply.wait_finished() is NetworkError.NO_ERROR
     assert len(peer.connections) == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from attrs import field, frozen
+import trio.lowlevel
 from trio.testing import MockClock
 
 import trioreply
@@ -135,7 +135,7 @@ async def question(env: Env) -> None:
     async with env.manager.get("ask:x") as reply:
         async for event in reply:
             if isinstance(event, AuthenticationRequired):
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
                 event.answer("user", "password")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import MockClock
 
 from trioreply import (
@@ -41,7 +42,7 @@ BODY = bytes(range(256)) * 2000
 
 async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:
     for piece in pieces:
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         yield piece
 
 
@@ -145,9 +146,7 @@ async def test_a_reply_as_the_body_of_another_request(place: Place) -> None:
 
 async def test_an_early_refusal_stops_the_upload(place: Place) -> None:
     """A 413 before the body was sent: it is delivered, and the rest of the body stays where it is."""
-    peer = ScriptedPeer(
-        ReceiveHead(), Send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig"), Stall()
-    )
+    peer = ScriptedPeer(ReceiveHead(), Send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig"), Stall())
     async with place.serve(peer) as url, place.open_manager() as manager:
         async with manager.post(url, bytes(100_000_000)) as reply:
             events = [event async for event in reply]

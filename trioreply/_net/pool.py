@@ -49,6 +49,7 @@ class Pool:
         )
         self._spawn = spawn
         self._reaping = False
+        self._is_closed = False
         self._leases: set[Lease] = set()
 
     def __repr__(self) -> str:
@@ -94,6 +95,11 @@ class Pool:
         """Close whatever is idle."""
         self._slots.discard_all_idle()
 
+    def shut_down(self) -> None:
+        """Close whatever is idle, and keep nothing from now on."""
+        self._is_closed = True
+        self.close_idle()
+
     def close_all(self) -> None:
         """Close every connection, also those in use: their exchanges fail as OPERATION_CANCELED."""
         self.close_idle()
@@ -103,7 +109,8 @@ class Pool:
 
     def _return(self, ticket: Ticket[Origin, Connection]) -> None:
         if ticket.state is TicketState.ACTIVE and ticket.connection is not None:
-            self._slots.give_back(ticket, trio.current_time(), reusable=ticket.connection.is_reusable)
+            reusable = ticket.connection.is_reusable and not self._is_closed
+            self._slots.give_back(ticket, trio.current_time(), reusable=reusable)
             self._reap()
         else:
             self._slots.abandon(ticket)
