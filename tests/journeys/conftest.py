@@ -11,7 +11,7 @@ from attrs import frozen
 
 import trioreply
 from trioreply import Manager, ManagerConfig
-from trioreply.testing import MemoryNetwork, Origin, Routes, ScriptedPeer, open_origin, serve_peer
+from trioreply.testing import MemoryNetwork, Origin, OriginHandler, Routes, ScriptedPeer, open_origin, serve_peer
 
 
 @frozen
@@ -30,7 +30,7 @@ class Place:
         """Run ``peer`` here; gives its base URL."""
         return serve_peer(peer, network=self.network)
 
-    def origin(self, routes: Routes) -> AbstractAsyncContextManager[Origin]:
+    def origin(self, routes: Routes | OriginHandler) -> AbstractAsyncContextManager[Origin]:
         """A correct server here."""
         return open_origin(routes, network=self.network)
 

@@ -23,7 +23,7 @@ from trioreply import (
 )
 
 
-def word(event: Event) -> str:
+def word(event: Event) -> str:  # noqa: PLR0911 - one for each kind
     """One event."""
     match event:
         case SocketStartedConnecting():

@@ -87,7 +87,7 @@ def _is_dead(manager: Manager) -> bool:
 
 @pytest.mark.parametrize("verb", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
 async def test_a_request_on_a_connection_that_dies_under_it_is_repeated_once(verb: str, place: Place) -> None:
-    """An idempotent request goes out again when the kept connection dies before any answer; the user sees one more Q."""
+    """An idempotent request goes out again when its kept connection dies unanswered: the user sees one more Q."""
     dying = (*GOOD, ReceiveRequest(), Close())
     peer = ScriptedPeer.for_each(dying, GOOD if verb != "HEAD" else (*GOOD, ReceiveEnd()))
     async with place.serve(peer) as url, place.open_manager() as manager:
@@ -155,7 +155,12 @@ async def test_high_goes_before_normal_before_low(place: Place) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(manager.fetch, origin.url("/first"))
             await trio.testing.wait_all_tasks_blocked()
-            for name, priority in [("low", Priority.LOW), ("a", Priority.NORMAL), ("b", 3), ("high", Priority.HIGH)]:
+            for name, priority in [
+                ("low", Priority.LOW),
+                ("a", Priority.NORMAL),
+                ("b", Priority.NORMAL),
+                ("high", Priority.HIGH),
+            ]:
                 nursery.start_soon(partial(manager.fetch, origin.url(f"/{name}"), priority=priority))
                 await trio.testing.wait_all_tasks_blocked()
             release.set()

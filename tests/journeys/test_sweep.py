@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -38,7 +38,7 @@ BODY = bytes(range(256)) * 1200
 Env = ManagerSweep[Manager]
 
 
-async def _chunks() -> object:
+async def _chunks() -> AsyncIterator[bytes]:
     for start in range(0, len(BODY), 50_000):
         yield BODY[start : start + 50_000]
 
@@ -173,17 +173,17 @@ def leave_manager_at(number: int) -> Callable[[Env], Awaitable[None]]:
     return scenario
 
 
+async def _chunked(request: OriginRequest) -> OriginResponse:
+    return OriginResponse(body=_chunks())
+
+
 ROUTES: Routes = {
     "/body": OriginResponse(body=BODY),
-    "/chunked": lambda request: _chunked(request),
+    "/chunked": _chunked,
     "/upload": _upload,
     "/early": _early,
     "/dies": _dies_once,
 }
-
-
-async def _chunked(request: OriginRequest) -> OriginResponse:
-    return OriginResponse(body=_chunks())
 
 
 SCENARIOS = [

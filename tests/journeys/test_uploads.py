@@ -12,6 +12,7 @@ import trio.lowlevel
 from trio.testing import MockClock
 
 from trioreply import (
+    BodySource,
     ContentNotFoundError,
     Direction,
     Event,
@@ -58,7 +59,7 @@ async def test_every_kind_of_body_arrives_whole(kind: str, place: Place, tmp_pat
             with path.open("rb") as file:
                 if kind == "stream":
                     nursery.start_soon(_feed, send)
-                bodies = {
+                bodies: dict[str, BodySource] = {
                     "bytes": BODY,
                     "path": path,
                     "file": file,
