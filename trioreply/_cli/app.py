@@ -16,7 +16,7 @@ from types import FrameType
 
 import trio
 
-from .args import Demo, Fetch, parse
+from .args import Answer, Demo, Fetch, parse
 from .demo import run_demo
 from .exits import CommandError, Exit
 from .files import Output, file_output, standard_output
@@ -57,13 +57,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     try:
-        command = parse(argv)
-        return trio.run(_perform, command)
+        return _obey(parse(argv))
     except CommandError as error:
         open_printer(sys.stderr).line(("trioreply: ", Style.BAD), (printable(str(error)), Style.PLAIN))
         return error.code
-    except SystemExit as end:  # argparse has printed the help, or the version
-        return Exit.OK if end.code is None else int(end.code)
+
+
+def _obey(command: Answer | Demo | Fetch) -> int:
+    if not isinstance(command, Answer):
+        return trio.run(_perform, command)
+    if sys.stdout is not None:
+        sys.stdout.write(command.text)
+    return Exit.OK
 
 
 async def _perform(command: Demo | Fetch) -> int:

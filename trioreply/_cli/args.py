@@ -27,7 +27,7 @@ examples:
   trioreply -o big.iso http://example.org/big.iso    save a file, with progress
   trioreply -v http://example.org/                   watch the events as they come
   trioreply --events URL | jq .event                 the same, for programs
-  trioreply -H 'Content-Type: application/json' -d '{"a": 1}' http://example.org/
+  trioreply -H 'Content-Type: text/plain' -d hello http://example.org/
   tar cz . | trioreply -X PUT -d @- http://example.org/backup.tgz
   trioreply demo                                     five transfers, explained by
                                                      their events; no network needed
@@ -40,6 +40,13 @@ _NAMES = {
     "body": "-d/--data",
 }
 """From the library's fields to what the user typed."""
+
+
+@frozen
+class Answer:
+    """``--help`` or ``--version``."""
+
+    text: str
 
 
 @frozen
@@ -62,22 +69,40 @@ class Fetch:
     """Seconds for the transfer as a whole."""
 
 
+class _AnswerError(Exception):
+    """Ends the parsing because an option is a question; its message is the answer."""
+
+
+class _Say(argparse.Action):
+    """Answers with its constant, or the help. argparse's own actions would print it, and hide that they could not."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        raise _AnswerError(parser.format_help() if self.const is None else self.const)
+
+
 class _Parser(argparse.ArgumentParser):
+    """Raises our error instead of ending the process."""
+
     def error(self, message: str) -> NoReturn:
         raise CommandError(f"{message.removeprefix('argument ')}; see trioreply --help", Exit.USAGE)
 
 
-def parse(argv: Sequence[str]) -> Demo | Fetch:
+def parse(argv: Sequence[str]) -> Answer | Demo | Fetch:
     """What ``argv``, without the program's name, asks for.
 
     Raises:
         CommandError: it asks for nothing sensible; the message names the option.
-        SystemExit: it asked for ``--help`` or ``--version``, which has been printed.
     """
-    if list(argv[:1]) == ["demo"]:
-        make_demo_parser().parse_args(argv[1:])
-        return Demo()
-    options = make_parser().parse_args(argv)
+    try:
+        if list(argv[:1]) == ["demo"]:
+            make_demo_parser().parse_args(argv[1:])
+            return Demo()
+        return _fetch(make_parser().parse_args(argv))
+    except _AnswerError as answer:
+        return Answer(str(answer))
+
+
+def _fetch(options: argparse.Namespace) -> Fetch:
     _check_combination(options)
     try:
         request = _request(options)
@@ -103,10 +128,12 @@ def make_parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog=f"{EXAMPLES}\nexit codes:\n{codes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
         allow_abbrev=False,
     )
     parser.add_argument("url", metavar="URL", help="an absolute URL; or the word demo")
-    parser.add_argument("--version", action="version", version=f"trioreply {__version__}")
+    parser.add_argument("-h", "--help", action=_Say, nargs=0, help="print this")
+    parser.add_argument("--version", action=_Say, nargs=0, const=f"trioreply {__version__}\n", help="print the version")
     asking = parser.add_argument_group("what is asked")
     asking.add_argument("-X", "--request", metavar="METHOD", help="the method; default GET, and POST with --data")
     asking.add_argument(
@@ -133,12 +160,15 @@ def make_parser() -> argparse.ArgumentParser:
 
 def make_demo_parser() -> argparse.ArgumentParser:
     """The parser of ``trioreply demo``."""
-    return _Parser(
+    parser = _Parser(
         prog="trioreply demo",
         description="Run five transfers against a server inside this process, print the events of each as they come, "
         "and check that each went as promised. Needs no network. The exit code is 0 if all did, else 1.",
+        add_help=False,
         allow_abbrev=False,
     )
+    parser.add_argument("-h", "--help", action=_Say, nargs=0, help="print this")
+    return parser
 
 
 def _seconds(text: str) -> float:

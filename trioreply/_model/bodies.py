@@ -109,7 +109,7 @@ def _is_binary_file(source: object) -> TypeGuard[BinaryIO]:
 
 
 def is_detachable(body: Body | None) -> bool:
-    """Whether an exchange with ``body`` may outlive the caller's block, because nobody else holds what it reads from."""
+    """Whether an exchange with ``body`` may outlive the block: nobody else holds what it reads from."""
     return body is None or isinstance(body, (BytesBody, PathBody))
 
 

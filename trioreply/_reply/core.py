@@ -234,8 +234,8 @@ class Core:
             while not ready():
                 await self.readers.park()
             if self.state.failure is not None:
-                # A scope around us and the manager may have cancelled the exchange first. What we say is then Cancelled,
-                # and not that the reply was: nobody stopped it in particular.
+                # A scope around us and the manager may have cancelled the exchange first. We say Cancelled then, and not
+                # that the reply was: nobody stopped it in particular.
                 await trio.lowlevel.checkpoint_if_cancelled()
         finally:
             self.desk.unblocked(task)

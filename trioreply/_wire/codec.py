@@ -1,8 +1,8 @@
 """What an HTTP/1.1 codec is, so that there can be two that check each other.
 
-A codec belongs to one connection and lives through many cycles of request and response. It is fed what the socket gives and
-hands out messages of `trioreply._model.messages`; it never waits. Both sides of a cycle advance on their own: a response may
-begin, and even end, while the request's body is still being sent.
+A codec belongs to one connection and lives through many cycles of request and response. It is fed what the socket gives
+and hands out messages of `trioreply._model.messages`; it never waits. Both sides of a cycle advance on their own: a
+response may begin, and even end, while the request's body is still being sent.
 """
 
 from __future__ import annotations
