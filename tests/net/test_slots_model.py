@@ -189,7 +189,10 @@ class SlotsMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def abandon(self, data: st.DataObject) -> None:
         """A request is cancelled, whatever its state."""
-        claim = data.draw(st.sampled_from(self.model.of(TicketState.ACTIVE) + self.model.claims))
+        self.cancel(data.draw(st.sampled_from(self.model.of(TicketState.ACTIVE) + self.model.claims)))
+
+    def cancel(self, claim: Claim) -> None:
+        """Abandon the claim's ticket."""
         held = claim.state in IN_USE
         wire = self.model.end(claim)
         if wire is not None:
@@ -289,10 +292,18 @@ TestSlots = SlotsMachine.TestCase
 
 @pytest.mark.parametrize("per_host", [1, 2, 3])
 def test_full_pool_decides_as_the_model_does(per_host: int) -> None:
-    """While three origins keep the pool full, slots go round as in the model, whichever request ends first."""
+    """While three origins keep the pool full, slots go round as in the model, whichever request ends, and however."""
     machine = SlotsMachine()
     machine.begin(Limits(per_host=per_host, total=3, idle_expiry=10), "abcaabbccc" * 4)
-    for step in range(40):
-        machine.give_back_some([step * step % 7 % 3], reusable=step % 5 > 0)
+    for step in range(36):
+        in_use = machine.model.of(*IN_USE)
+        claim = in_use[step * step % 7 % len(in_use)]
+        if claim.wire is not None:
+            claim.wire.dead = step % 4 == 0
+        if step % 9 == 0:
+            machine.cancel(claim)
+        else:
+            machine.give_back(claim, reusable=step % 5 > 0)
+        machine.same_decisions()
         machine.nobody_waits_in_vain()
     assert len(machine.granted) > 30

@@ -323,12 +323,28 @@ async def test_cancelled_before_the_thread_ran(path: Path) -> None:
 
 
 async def test_closing_when_cancelled(path: Path) -> None:
-    """Closing an upload is complete even in a cancelled scope."""
-    upload = await open_body(PathBody(str(path)), run_sync=trio.to_thread.run_sync)
+    """Closing an upload is complete even in a cancelled scope, and still happens in a worker thread."""
+    threads = Threads()
+    upload = await open_body(PathBody(str(path)), run_sync=threads.run_sync)
+    await threads.wait_finished()
     with trio.CancelScope() as scope:
         scope.cancel()
         await upload.aclose()
     assert descriptors_of(path) == 0
+    assert threads.finished.acquire(blocking=False)
+
+
+async def test_error_while_closing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error from closing a file that was only read does not fail an upload that is complete."""
+
+    class Sticky(io.FileIO):
+        def close(self) -> None:
+            super().close()
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "open", lambda *_args, **_kwargs: Sticky(path))
+    pieces = await collect(await open_body(PathBody(str(path))))
+    assert b"".join(pieces) == CONTENT
 
 
 async def test_closing_without_a_thread(path: Path, autojump_clock: MockClock) -> None:
@@ -497,9 +513,23 @@ async def test_iterable_is_sent() -> None:
     upload = await open_body(StreamBody(Pieces(b"", b"one", b"", buffer, memoryview(b"view"), b"")))
     assert upload.length is None
     assert await upload.read() == b"one"
-    assert await upload.read() == b"buffer"
-    buffer.extend(b" may change")
+    piece = await upload.read()
+    buffer.clear()
+    assert piece == b"buffer"
     assert await collect(upload) == [b"view"]
+
+
+async def test_iteration_begins_once() -> None:
+    """An iterable that can be iterated many times is iterated once for an upload."""
+
+    class Restartable:
+        async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+            yield b"one"
+            yield b"two"
+
+    upload = await open_body(StreamBody(Restartable()))
+    assert [await upload.read() for _ in range(3)] == [b"one", b"two", None]
+    await upload.aclose()
 
 
 async def test_receive_stream_is_sent() -> None:

@@ -25,12 +25,11 @@ EXAMPLES = """\
 examples:
   trioreply http://example.org/                      print the page
   trioreply -o big.iso http://example.org/big.iso    save a file, with progress
-  trioreply -v http://example.org/                   watch the events as they come
+  trioreply -v http://example.org/                   watch it happen
   trioreply --events URL | jq .event                 the same, for programs
   trioreply -H 'Content-Type: text/plain' -d hello http://example.org/
   tar cz . | trioreply -X PUT -d @- http://example.org/backup.tgz
-  trioreply demo                                     five transfers, explained by
-                                                     their events; no network needed
+  trioreply demo                                     see five transfers, offline
 """
 
 _NAMES = {

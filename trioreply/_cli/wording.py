@@ -63,7 +63,7 @@ def _about_connection(event: SocketStartedConnecting | SslErrors | Encrypted | R
             return ", ".join(error.code.name for error in errors)
         case Encrypted(tls=tls):
             return f"{tls.version} {tls.cipher}"
-        case RequestSent():
+        case _:
             return ""
 
 

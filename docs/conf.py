@@ -1,0 +1,129 @@
+"""How the documentation is built: ``nox -s docs``, with every warning an error and without a network.
+
+The reference lists no names by hand: the directive ``public-names`` takes them from the package, so that no public name
+can be without documentation. The coming release's part of the changelog is drafted from the fragments in ``changes``.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from sphinx.util.docutils import SphinxDirective
+
+from trioreply import _version
+
+if TYPE_CHECKING:
+    from docutils import nodes
+    from sphinx.application import Sphinx
+
+DOCS = Path(__file__).parent
+
+project = "trioreply"
+author = "The trioreply authors"
+copyright = "2026, the trioreply authors"
+release = version = _version.__version__
+
+extensions = ["sphinx.ext.autodoc", "sphinxcontrib_trio"]
+exclude_patterns = ["_build", "changes"]
+html_theme = "furo"
+html_title = f"trioreply {release}"
+# Single backquotes name something of ours, such as `Reply.read`, in every page.
+default_role = "py:obj"
+rst_prolog = ".. currentmodule:: trioreply\n"
+nitpicky = True
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+
+nitpick_ignore_regex = [
+    # Other projects' names: their inventories are not fetched while building.
+    (r"py:\w+", r"(trio|yarl|multidict|attrs?|ssl|socket|os|typing|collections|contextlib|enum|abc|pathlib)\..*"),
+    # What signatures mention of the inside: aliases, type variables and protocols, which no reader needs to follow.
+    (r"py:\w+", r"trioreply\._.*"),
+    ("py:class", r"ReplyLike|HeaderSource|URL"),
+    ("py:obj", r"(Reply)?Owner\..*"),
+    # A member of an enumeration, in the docstring of that enumeration.
+    ("py:obj", r"NO_ERROR"),
+]
+
+
+_OPTIONS = {
+    # A reply's members come from several classes that nobody needs to know by name; Python's own are left out.
+    "main": "   :inherited-members: Exception, dict",
+    # The members of an enumeration speak for themselves.
+    "choices": "   :undoc-members:",
+}
+
+
+class PublicName(NamedTuple):
+    """Something that users may import, and the shortest place to import it from."""
+
+    place: str
+    name: str
+    value: object
+
+    @property
+    def kind(self) -> str:
+        """The part of the reference that it belongs to."""
+        if self.place == "trioreply.abc":
+            return "interfaces"
+        if inspect.isclass(self.value) and issubclass(self.value, Exception):
+            return "errors"
+        if inspect.isclass(self.value) and issubclass(self.value, enum.Enum):
+            return "choices"
+        events = importlib.import_module("trioreply.events")
+        return "events" if self.name in events.__all__ else "main"
+
+    @property
+    def directive(self) -> list[str]:
+        """What a person would write to have it documented."""
+        target = f"{self.place}.{self.name}"
+        if inspect.isclass(self.value):
+            option = _OPTIONS.get(self.kind, "   :show-inheritance:")
+            return [f".. autoclass:: {target}", "   :members:", option, ""]
+        if inspect.isroutine(self.value):
+            return [f".. autofunction:: {target}", ""]
+        return [f".. autodata:: {target}", "   :no-value:", ""]
+
+
+def public_names() -> list[PublicName]:
+    """Every public name once, in the order of the alphabet."""
+    found: dict[str, PublicName] = {}
+    for place in ("trioreply", "trioreply.errors", "trioreply.events", "trioreply.abc"):
+        module = importlib.import_module(place)
+        for name in module.__all__:
+            if not name.startswith("_"):
+                found.setdefault(name, PublicName(place, name, getattr(module, name)))
+    return sorted(found.values(), key=lambda public: public.name.lower())
+
+
+class PublicNames(SphinxDirective):
+    """``.. public-names:: KIND``: the documentation of every public name of that kind."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Have autodoc document them, as if each stood in the page."""
+        lines = [line for public in public_names() if public.kind == self.arguments[0] for line in public.directive]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def draft_changelog(app: Sphinx) -> None:
+    """Write what the next release's part of the changelog will say; the page includes it."""
+    command = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "Next release", "--date", "not yet"]
+    result = subprocess.run(command, cwd=DOCS.parent, capture_output=True, text=True, check=True)
+    folder = DOCS / "_build"
+    folder.mkdir(exist_ok=True)
+    (folder / "changelog-draft.rst").write_text(result.stdout, "utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.add_directive("public-names", PublicNames)
+    app.connect("builder-inited", draft_changelog)

@@ -1,0 +1,95 @@
+"""The clients that are measured, each in a module that only its own measuring process imports.
+
+A client's module has two names: ``run``, which runs an async function to its end in the client's event loop, and
+``open_session``, an async context manager that gives a `Session`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeVar, cast
+
+from attrs import frozen
+
+T = TypeVar("T")
+Take = Callable[[bytes], None]
+"""Gets each piece of a download."""
+
+
+class Session(Protocol):
+    """A client that is connected to the benchmark's server."""
+
+    async def small(self) -> bytes:
+        """GET the small file; its contents.
+
+        Raises:
+            Exception: whatever the client raises. A status other than 200 is an error, too.
+        """
+        ...
+
+    async def large(self, take: Take) -> None:
+        """GET the large file, and hand over the pieces as they come.
+
+        Raises:
+            Exception: as `small`.
+        """
+        ...
+
+    async def all_of(self, tasks: list[Callable[[], Awaitable[None]]]) -> None:
+        """Run ``tasks`` at the same time, until all have ended."""
+        ...
+
+
+class ClientModule(Protocol):
+    """What a client's module has."""
+
+    def run(self, main: Callable[[], Awaitable[T]]) -> T:
+        """Run ``main`` to its end."""
+        ...
+
+    def open_session(self, variant: str, *, port: int, connections: int) -> AbstractAsyncContextManager[Session]:
+        """Connect to the server on ``port`` of this machine, with up to ``connections`` connections."""
+        ...
+
+
+@frozen
+class Client:
+    """Something that is measured."""
+
+    name: str
+    module: str
+    requires: str
+    """The package that has to be installed."""
+    variant: str = ""
+    """Which of a library's ways, where it has several."""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it can be measured here."""
+        return importlib.util.find_spec(self.requires) is not None
+
+    def load(self) -> ClientModule:
+        """Import it.
+
+        Raises:
+            ImportError: it is not installed.
+        """
+        return cast("ClientModule", importlib.import_module(f"{__name__}.{self.module}"))
+
+
+CLIENTS = {
+    client.name: client
+    for client in (
+        Client("trioreply fetch", "with_trioreply", "trioreply", "fetch"),
+        Client("trioreply get", "with_trioreply", "trioreply", "get"),
+        Client("trioreply events", "with_trioreply", "trioreply", "events"),
+        Client("trioreply chunks", "with_trioreply", "trioreply", "chunks"),
+        Client("trioreply stream", "with_trioreply", "trioreply", "stream"),
+        Client("bare Trio", "with_sockets", "trio"),
+        Client("httpx2", "with_httpx2", "httpx2"),
+        Client("aiohttp", "with_aiohttp", "aiohttp"),
+    )
+}

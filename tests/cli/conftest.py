@@ -1,0 +1,174 @@
+"""What the command talks to in these tests: an origin in a thread of its own, and terminals that remember."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TextIO
+
+import pytest
+import trio
+
+from trioreply.testing import (
+    Origin,
+    OriginRequest,
+    OriginResponse,
+    ReceiveRequest,
+    ScriptedPeer,
+    Send,
+    open_origin,
+    serve_peer,
+)
+
+HALF = b"0123456789abcdef" * 256
+"""What `/short`, `/stall` and their like send of a body twice as long."""
+
+
+STEERING = ScriptedPeer(
+    ReceiveRequest(),
+    Send(b"HTTP/1.1 200 OK\r\nX-Steer: a\xc2\x9b31m[red]\r\nContent-Length: 0\r\n\r\n"),
+)
+
+
+class Website:
+    """The origin as tests see it, from another thread."""
+
+    def __init__(self) -> None:
+        self.origin: Origin | None = None
+        self.steering_url = ""
+        """Answers with a field that holds a terminal's control character."""
+        self.client_gone = threading.Event()
+        """Set when a client of ``/stall`` has gone."""
+
+    def url(self, path: str) -> str:
+        """The URL of ``path``."""
+        assert self.origin is not None
+        return self.origin.url(path)
+
+    def last(self) -> OriginRequest:
+        """The newest request."""
+        assert self.origin is not None
+        return self.origin.connections[-1].requests[-1]
+
+    async def respond(self, request: OriginRequest) -> OriginResponse:
+        """Answer by the path."""
+        routes: dict[str, Callable[[OriginRequest], OriginResponse]] = {
+            "/hello": lambda _: OriginResponse(
+                headers=[("X-One", "1"), ("X-One", "2")], body=b"hello\n", reason="Fine"
+            ),
+            "/empty": lambda _: OriginResponse(204),
+            "/large": lambda _: OriginResponse(body=bytes(3_000_000)),
+            "/chunked": lambda _: OriginResponse(body=_Body(HALF, HALF)),
+            "/missing": lambda _: OriginResponse(404, body=b"not here\n"),
+            "/broken": lambda _: OriginResponse(500, body=b"sorry\n"),
+            "/short": lambda request: self._half(request, request.connection.close),
+            "/stall": lambda request: self._half(request, lambda: None),
+        }
+        if request.path == "/echo":
+            return OriginResponse(body=await request.read())
+        if request.path.startswith("/signal"):
+            os.kill(os.getpid(), signal.Signals[request.query])
+            await self._wait_gone(request)
+        await request.read()
+        return routes.get(request.path, routes["/missing"])(request)
+
+    def _half(self, request: OriginRequest, then: Callable[[], None]) -> OriginResponse:
+        async def end() -> None:
+            then()
+            await self._wait_gone(request)
+
+        return OriginResponse(headers=[("Content-Length", str(2 * len(HALF)))], body=_Body(HALF, end=end))
+
+    async def _wait_gone(self, request: OriginRequest) -> None:
+        await request.read()
+        with contextlib.suppress(trio.BrokenResourceError):
+            await request.connection.receive_piece(request)
+        self.client_gone.set()
+        raise trio.BrokenResourceError
+
+
+async def _nothing() -> None:
+    await trio.lowlevel.checkpoint()
+
+
+class _Body:
+    """A response's body in pieces, and what happens when they have been sent."""
+
+    def __init__(self, *pieces: bytes, end: Callable[[], Awaitable[None]] = _nothing) -> None:
+        self._pieces = iter(pieces)
+        self._end = end
+
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        await self._end()
+        raise StopAsyncIteration
+
+
+@pytest.fixture(scope="package")
+def website() -> Iterator[Website]:
+    """An origin for all of these tests, which the command can talk to with an event loop of its own."""
+    website = Website()
+    started = threading.Event()
+    stop: list[Callable[[], None]] = []
+
+    async def serve() -> None:
+        token = trio.lowlevel.current_trio_token()
+        with trio.CancelScope() as scope:
+            async with open_origin(website.respond) as website.origin, serve_peer(STEERING) as website.steering_url:
+                stop.append(lambda: token.run_sync_soon(scope.cancel))
+                started.set()
+                await trio.sleep_forever()
+
+    thread = threading.Thread(target=trio.run, args=(serve,))
+    thread.start()
+    assert started.wait(10)
+    yield website
+    stop[0]()
+    thread.join()
+
+
+class Terminal:
+    """A pseudo-terminal that a program can be given, and what it has shown."""
+
+    def __init__(self, stream: TextIO, shown: Callable[[], str]) -> None:
+        self.stream = stream
+        """Write here."""
+        self.shown = shown
+        """Ends the terminal, and gives all that was written, escape sequences included."""
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """A terminal of 80 columns."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    master, slave = pty.openpty()
+    received = bytearray()
+
+    def receive() -> None:
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while piece := os.read(master, 4096):
+                received.extend(piece)
+
+    reader = threading.Thread(target=receive)
+    reader.start()
+    stream = os.fdopen(slave, "w", encoding="utf-8")
+
+    def shown() -> str:
+        stream.close()
+        reader.join()
+        return received.decode().replace("\r\n", "\n")
+
+    yield Terminal(stream, shown)
+    shown()
+    os.close(master)
