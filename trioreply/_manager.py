@@ -24,7 +24,6 @@ from ._model.events import (
     AuthenticationRequired,
     Event,
     ProxyAuthenticationRequired,
-    QuestionEvent,
     Redirected,
     SslErrors,
 )
@@ -45,10 +44,9 @@ from ._net.upload import Uploads
 from ._policies.deadlines import deadlines
 from ._policies.pipeline import build
 from ._policies.resend import resend
-from ._reply.core import Core, event_key
-from ._reply.mailbox import Mailbox
+from ._reply.core import Core
+from ._reply.replies import QuestionHandler, Replies
 from ._reply.reply import RELEASE_SECONDS, OpenReply, Reply, run_inline
-from ._reply.sink import run_exchange
 from ._schemes.data import data
 from ._schemes.http import HttpEnvironment, http, open_connection
 from ._schemes.registry import Registry
@@ -60,8 +58,6 @@ POLICIES: tuple[Policy, ...] = (
     resend,  # innermost: it repeats what went over one connection, and nothing else
 )
 """The pipeline, outermost first. A request passes through it downwards, what happens comes up through it."""
-
-QuestionHandler = Callable[[Reply, QuestionEvent], Awaitable[None]]
 
 
 class ManagerConfig(TypedDict, total=False):
@@ -91,14 +87,6 @@ class FetchFields(RequestFields, total=False):
     body: BodySource | None
 
 
-_QUESTION_HANDLERS: dict[str, type[QuestionEvent]] = {
-    "ssl_errors": SslErrors,
-    "authenticator": AuthenticationRequired,
-    "proxy_authenticator": ProxyAuthenticationRequired,
-    "redirect_verifier": Redirected,
-}
-
-
 @frozen(kw_only=True)
 class ManagerStatistics:
     """A snapshot of a manager."""
@@ -122,11 +110,6 @@ class Manager:
     _nursery: trio.Nursery  # set when the block is entered
 
     def __init__(self, config: ManagerConfig) -> None:
-        self._accepting = False
-        self._is_torn_down = False
-        self._replies: set[Reply] = set()
-        self._none_left = trio.lowlevel.ParkingLot()
-        self._observers: set[Mailbox[tuple[Reply, Event]]] = set()
         base_url = config.get("base_url")
         self._base_url = None if base_url is None else make_url(base_url, field="base_url")
         user_agent = config.get("user_agent", f"trioreply/{__version__}")
@@ -136,9 +119,8 @@ class Manager:
             ),
             transfer_timeout=config.get("transfer_timeout"),
         )
-        self._detached_timeout = config.get("detached_timeout", 30.0)
-        self._question_handlers = MappingProxyType(
-            {event: config[name] for name, event in _QUESTION_HANDLERS.items() if config.get(name) is not None}  # type: ignore[literal-required]  # the table's keys are the TypedDict's
+        self._replies = Replies(
+            self, detached_timeout=config.get("detached_timeout", 30.0), question_handlers=_question_handlers(config)
         )
         self._pool = Pool(config.get("limits", Limits()), spawn=self._spawn_long_lived)
         self._env = HttpEnvironment(
@@ -156,7 +138,7 @@ class Manager:
         self._handler = build(POLICIES, self._registry)
 
     def __repr__(self) -> str:
-        state = "open" if self._accepting else "not open"
+        state = "open" if self._replies.accepting else "not open"
         return f"<Manager {state}, {len(self._replies)} replies running, {self._pool!r}>"
 
     # Verbs
@@ -242,7 +224,7 @@ class Manager:
             core.read_buffer_size = 0
             core.max_size = max_size
 
-        reply = await run_inline(request, self, self._handler, prepare=prepare)
+        reply = await run_inline(request, self._replies, self._handler, prepare=prepare)
         return _response(reply, raise_for_error=raise_for_error)
 
     # The manager itself
@@ -257,7 +239,7 @@ class Manager:
         target = self._absolute(url)
         if target.scheme != "http" or not target.raw_host:
             raise ValueError(f"url: {url!s} has no connection to open; give a http: URL")
-        self._require_open()
+        self._replies.require_accepting()
         await trio.lowlevel.checkpoint()
         origin = Origin.of(target)
         connection = await open_connection(self._env, origin, seconds=self._env.connect_timeout, sink=_Nobody())
@@ -298,51 +280,11 @@ class Manager:
         For tools. It slows nobody down, and cannot answer: questions arrive as copies. Unread `ReadyRead` and
         `Progress` coalesce per reply; nothing else is dropped. The channel ends with the manager.
         """
-        mailbox: Mailbox[tuple[Reply, Event]] = Mailbox(_observer_key)
-        self._observers.add(mailbox)
-        if self._is_torn_down:
-            mailbox.end()
+        observer = self._replies.open_observer()
         try:
-            yield mailbox
+            yield observer
         finally:
-            self._observers.discard(mailbox)
-            mailbox.close()
-
-    # What replies need of their manager (`ReplyOwner`)
-
-    @property
-    def detached_timeout(self) -> float:
-        """Seconds without progress that work behind a closed reply may take."""
-        return self._detached_timeout
-
-    @property
-    def observers(self) -> set[Mailbox[tuple[Reply, Event]]]:
-        """The channels of `observe`."""
-        return self._observers
-
-    @property
-    def question_handlers(self) -> Mapping[type, QuestionHandler]:
-        """The handlers that answer before a reply's reader is asked."""
-        return cast("Mapping[type, QuestionHandler]", self._question_handlers)  # each is called with its own event type
-
-    def begin(self, reply: Reply) -> None:
-        """See `ReplyOwner.begin`."""
-        self._require_open()
-        self._replies.add(reply)
-
-    def spawn(self, reply: Reply, handler: Handler) -> None:
-        """See `ReplyOwner.spawn`."""
-        self._nursery.start_soon(run_exchange, reply, handler)
-
-    def released(self, reply: Reply) -> None:
-        """See `Owner.released`."""
-        self._replies.discard(reply)
-        if not self._replies:
-            self._none_left.unpark_all()
-
-    def _require_open(self) -> None:
-        if not self._accepting:
-            raise trio.ClosedResourceError("this manager is closed; open replies inside its block")
+            self._replies.close_observer(observer)
 
     def _open(
         self,
@@ -361,7 +303,7 @@ class Manager:
         return self._open_request(request)
 
     def _open_request(self, request: Request) -> OpenReply:
-        return OpenReply(self._defaults.complete(request), self, self._handler)
+        return OpenReply(self._defaults.complete(request), self._replies, self._handler)
 
     def _absolute(self, url: str | URL) -> URL:
         checked = make_url(url)
@@ -378,30 +320,34 @@ class Manager:
 
     def _start(self, nursery: trio.Nursery) -> None:
         """The beginning: requests are taken from now on."""
-        self._nursery = nursery
-        self._accepting = True
+        self._nursery = self._replies.nursery = nursery
+        self._replies.accepting = True
 
     async def _finish(self) -> None:
-        """The normal end: running replies are aborted, detached work ends, and idle connections are closed."""
+        """The normal end: running replies are aborted, detached work ends."""
         await trio.lowlevel.checkpoint()
-        for reply in list(self._replies):
-            if reply.is_running:
-                reply.abort()
-        while self._replies:
-            await self._none_left.park()
+        self._replies.abort(detached_too=False)
+        await self._replies.wait_none_left()
 
     async def _tear_down(self) -> None:
         """The end in any case: nothing is left afterwards."""
-        for reply in list(self._replies):
-            reply.abort()
+        self._replies.abort(detached_too=True)
         with trio.CancelScope(shield=True, deadline=trio.current_time() + RELEASE_SECONDS):
-            while self._replies:
-                await self._none_left.park()
+            await self._replies.wait_none_left()
         self._pool.shut_down()  # now, since the last replies have just given theirs back
-        self._is_torn_down = True
-        for observer in self._observers:
-            observer.end()
+        self._replies.end_observation()
         self._nursery.cancel_scope.cancel()
+
+
+def _question_handlers(config: ManagerConfig) -> Mapping[type, QuestionHandler]:
+    handlers: dict[type, object] = {
+        SslErrors: config.get("ssl_errors"),
+        AuthenticationRequired: config.get("authenticator"),
+        ProxyAuthenticationRequired: config.get("proxy_authenticator"),
+        Redirected: config.get("redirect_verifier"),
+    }
+    given = {event: handler for event, handler in handlers.items() if handler is not None}
+    return cast("Mapping[type, QuestionHandler]", given)  # each is only called with the event it was made for
 
 
 class _Nobody:
@@ -409,12 +355,6 @@ class _Nobody:
 
     async def put(self, message: Message) -> None:
         """Forget ``message``."""
-
-
-def _observer_key(item: tuple[Reply, Event]) -> tuple[Reply, object] | None:
-    reply, event = item
-    key = event_key(event)
-    return None if key is None else (reply, key)
 
 
 def _response(reply: Reply, *, raise_for_error: bool) -> Response:

@@ -40,7 +40,7 @@ class OpenManager:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         manager = self._manager
-        manager._accepting = False
+        manager._replies.accepting = False
         try:
             if exc is None:
                 await manager._finish()

@@ -91,3 +91,11 @@ def with_missing(headers: Headers, defaults: Headers) -> Headers:
         return defaults
     missing = [(name, value) for name, value in defaults.items() if name not in headers]
     return CIMultiDictProxy(CIMultiDict([*headers.items(), *missing])) if missing else headers
+
+
+def content_length(headers: Headers) -> int | None:
+    """The value of Content-Length if it is one number of a sane size, else ``None``."""
+    text = headers.get("Content-Length")
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 18:
+        return None
+    return int(text)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import enum
 
 from .._model.bodies import is_empty
+from .._model.headers import content_length
 from .._model.messages import Message, RequestProgress, ResponseData, ResponseHead
-from .state import ReplyState, content_length
+from .state import ReplyState
 
 DRAIN_LIMIT = 64 * 1024
 """Bytes that are read away at most; about what one round trip of a new connection costs on a fast link."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Protocol
 from weakref import ref
 
@@ -39,25 +39,15 @@ DEFAULT_READ_BUFFER = 1024 * 1024
 
 
 class Owner(Protocol):
-    """What a reply needs of its manager."""
+    """What a reply needs to know of the others, and of their manager; see `Replies`."""
 
-    @property
-    def detached_timeout(self) -> float:
-        """Seconds without progress that work behind a closed reply may take."""
-        ...
-
-    @property
-    def observers(self) -> Collection[Mailbox[tuple[Reply, Event]]]:
-        """Who watches all replies."""
-        ...
-
-    @property
-    def question_handlers(self) -> Mapping[type, Callable[[Reply, QuestionEvent], Awaitable[None]]]:
-        """Handlers that answer before the reply's reader is asked, by the type of event."""
-        ...
+    manager: object
+    detached_timeout: float
+    observers: set[Mailbox[tuple[Reply, Event]]]
+    question_handlers: Mapping[type, Callable[[Reply, QuestionEvent], Awaitable[None]]]
 
     def released(self, reply: Reply) -> None:
-        """``reply`` holds nothing any more: no task, no connection."""
+        """``reply`` holds nothing any more."""
         ...
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeVar, final
+from typing import TYPE_CHECKING, final
 
 import trio
 
 from .._model.bodies import is_detachable
 from .core import Core, Owner
+from .replies import Replies
 from .sink import run_exchange
 from .waiting import Waiting
 
@@ -27,24 +28,6 @@ RELEASE_SECONDS = 2.0
 """How long leaving a block through an exception may wait for the exchange's resources. A thread may be stuck in the
 kernel."""
 
-M = TypeVar("M", bound="ReplyOwner")
-
-
-class ReplyOwner(Owner, Protocol):
-    """What the block needs of the manager, beyond what the core does."""
-
-    def begin(self, reply: Reply) -> None:
-        """Count ``reply`` among the running ones.
-
-        Raises:
-            trio.ClosedResourceError: the manager takes no new requests.
-        """
-        ...
-
-    def spawn(self, reply: Reply, handler: Handler) -> None:
-        """Start ``reply``'s exchange as a task."""
-        ...
-
 
 @final
 class Reply(Waiting):
@@ -56,9 +39,9 @@ class Reply(Waiting):
     __slots__ = ()
 
     @property
-    def manager(self) -> Owner:
-        """The `Manager` that made this reply."""
-        return self._core.owner
+    def manager(self) -> object:
+        """The `Manager` that made this reply (`object` to type checkers: replies do not depend on it)."""
+        return self._core.owner.manager
 
     @property
     def events(self) -> trio.abc.ReceiveChannel[Event]:
@@ -150,11 +133,11 @@ def make_reply(request: Request, owner: Owner) -> Reply:
 class OpenReply:
     """What the manager's verbs return: ``async with`` it to get the `Reply`. Can be entered once."""
 
-    __slots__ = ("_handler", "_owner", "_reply", "_request")
+    __slots__ = ("_handler", "_replies", "_reply", "_request")
 
-    def __init__(self, request: Request, owner: ReplyOwner, handler: Handler) -> None:
+    def __init__(self, request: Request, replies: Replies, handler: Handler) -> None:
         self._request = request
-        self._owner = owner
+        self._replies = replies
         self._handler = handler
         self._reply: Reply | None = None
 
@@ -165,10 +148,10 @@ class OpenReply:
         if self._reply is not None:
             raise RuntimeError("a reply's block is entered once; call the manager's method again for another reply")
         await trio.lowlevel.checkpoint()
-        reply = make_reply(self._request, self._owner)
-        self._owner.begin(reply)
+        reply = make_reply(self._request, self._replies)
+        self._replies.begin(reply)
         self._reply = reply
-        self._owner.spawn(reply, self._handler)
+        self._replies.spawn(reply, self._handler)
         return reply
 
     async def __aexit__(
@@ -183,12 +166,10 @@ class OpenReply:
             await reply._abort_and_release()
 
 
-async def run_inline(
-    request: Request, owner: ReplyOwner, handler: Handler, *, prepare: Callable[[Core], None]
-) -> Reply:
+async def run_inline(request: Request, replies: Replies, handler: Handler, *, prepare: Callable[[Core], None]) -> Reply:
     """Carry out an exchange in the calling task; for whole-exchange helpers, which nobody watches."""
-    reply = make_reply(request, owner)
-    owner.begin(reply)
+    reply = make_reply(request, replies)
+    replies.begin(reply)
     reply._core.desk.refuses_all = True
     prepare(reply._core)
     await run_exchange(reply, handler)

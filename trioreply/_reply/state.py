@@ -38,7 +38,7 @@ from .._model.events import (
     Retrying,
     SocketStartedConnecting,
 )
-from .._model.headers import EMPTY, Headers
+from .._model.headers import EMPTY, Headers, content_length
 from .._model.messages import (
     ConnectionLeased,
     ConnectionQueued,
@@ -378,11 +378,3 @@ class ReplyState:
         if self.request.operation is Operation.HEAD or self.head.status_code in (204, 304):
             return 0
         return None if self.down.wire_total is None else max(self.down.wire_total - self.down.wire_done, 0)
-
-
-def content_length(headers: Headers) -> int | None:
-    """The value of Content-Length if it is one number of a sane size, else ``None``."""
-    text = headers.get("Content-Length")
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > 18:
-        return None
-    return int(text)

@@ -22,7 +22,7 @@ from .._model.errors import (
 )
 from .._model.events import SocketStartedConnecting
 from .._model.exchange import Sink
-from .._model.headers import encode_text
+from .._model.headers import Headers, content_length, encode_text
 from .._model.options import Operation
 from .._model.request import Request
 from .._model.urls import host_header, origin_form
@@ -88,14 +88,14 @@ async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
             lease.attach(await open_connection(env, origin, seconds=seconds, sink=sink))
         connection = cast("H1Connection", lease.connection)  # nobody else puts connections into the pool
         try:
-            await _exchange(env, connection, request, sink)
+            await _exchange(env, connection, request=request, sink=sink)
         except RemoteHostClosedError as error:
             if was_reused and error.resendable:
                 env.pool.discard_idle(origin)
             raise
 
 
-async def _exchange(env: HttpEnvironment, connection: H1Connection, request: Request, sink: Sink) -> None:
+async def _exchange(env: HttpEnvironment, connection: H1Connection, *, request: Request, sink: Sink) -> None:
     body = request.body
     if body is None or (isinstance(body, BytesBody) and not body.data):
         says_so = body is not None or request.operation in _WITH_LENGTH
@@ -122,25 +122,17 @@ def compose_head(request: Request, length: int | None, *, has_body: bool) -> Req
     Raises:
         ProtocolInvalidOperationError: the user's fields contradict the body.
     """
-    own: dict[bytes, bytes] = {}
-    for name, value in request.headers.items():
-        lowered = name.lower()
-        if lowered == "transfer-encoding":
-            raise ProtocolInvalidOperationError("Transfer-Encoding follows from the body; leave the field out")
-        if lowered == "content-length" and value != str(length):
-            raise ProtocolInvalidOperationError(
-                f"Content-Length: {value} was set, but the body has length {length}; leave the field out"
-            )
+    _check_framing(request.headers, length)
     fields = [(name.encode("ascii"), encode_text(value)) for name, value in request.headers.items()]
     if "Host" not in request.headers:
         fields.insert(0, (b"Host", host_header(request.url).encode("ascii")))
     if length is not None and "Content-Length" not in request.headers:
-        own[b"Content-Length"] = b"%d" % length
-    if length is None and has_body:
-        own[b"Transfer-Encoding"] = b"chunked"
+        fields.append((b"Content-Length", b"%d" % length))
+    if has_body and length is None:
+        fields.append((b"Transfer-Encoding", b"chunked"))
     if has_body and request.expect_continue and "Expect" not in request.headers:
-        own[b"Expect"] = b"100-continue"
-    return RequestHead(request.verb, origin_form(request.url), (*fields, *own.items()))
+        fields.append((b"Expect", b"100-continue"))
+    return RequestHead(request.verb, origin_form(request.url), tuple(fields))
 
 
 def expects_continue(request: Request) -> bool:
@@ -148,9 +140,16 @@ def expects_continue(request: Request) -> bool:
     return request.expect_continue or request.headers.get("Expect", "").lower() == "100-continue"
 
 
+def _check_framing(headers: Headers, length: int | None) -> None:
+    if "Transfer-Encoding" in headers:
+        raise ProtocolInvalidOperationError("Transfer-Encoding follows from the body; leave the field out")
+    announced = headers.getall("Content-Length", ())
+    if announced and announced != [str(length)]:
+        raise ProtocolInvalidOperationError(
+            f"Content-Length: {', '.join(announced)} was set, but the body has length {length}; leave the field out"
+        )
+
+
 def _announced_length(request: Request, upload: Upload) -> int | None:
     """The body's length: known by itself, or announced by the user for a body that cannot know it."""
-    text = request.headers.get("Content-Length", "")
-    if upload.length is None and text.isascii() and text.isdigit():
-        return int(text)
-    return upload.length
+    return content_length(request.headers) if upload.length is None else upload.length
