@@ -29,8 +29,9 @@ author = "The trioreply authors"
 copyright = "2026, the trioreply authors"
 release = version = _version.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinxcontrib_trio"]
-exclude_patterns = ["_build", "changes"]
+sys.path.insert(0, str(DOCS))
+extensions = ["sphinx.ext.autodoc", "sphinxcontrib_trio", "_ext.state_directives"]
+exclude_patterns = ["_build", "_ext", "changes"]
 html_theme = "furo"
 html_title = f"trioreply {release}"
 # Single backquotes name something of ours, such as `Reply.read`, in every page.

@@ -83,7 +83,7 @@ class _Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/missing"):
             self._answer(404, "text/plain", b"no such thing\n")
-        elif self.path.endswith(".json"):
+        elif self.path.partition("?")[0].endswith(".json"):
             self._answer(200, "application/json", json.dumps({"path": self.path}).encode())
         else:
             self._answer(200, "application/octet-stream", bytes(200_000))

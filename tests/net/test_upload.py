@@ -1,4 +1,4 @@
-"""Reading request bodies: memory, files of ours and of the caller's, and streams."""
+"""Request bodies in memory, from files the caller opened, and from streams."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import io
 import os
 import socket
 import tempfile
-import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import BinaryIO, TypeVar, TypeVarTuple
+from typing import BinaryIO
 
 import pytest
 import trio
@@ -19,87 +17,11 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trioreply._model import errors
-from trioreply._model.bodies import Body, BytesBody, FileBody, PathBody, StreamBody, make_body
+from trioreply._model.bodies import BytesBody, FileBody, StreamBody, make_body
 from trioreply._net.stream import SocketStream
-from trioreply._net.upload import FILE_PIECE, MEMORY_PIECE, RunSync, Upload, Uploads
+from trioreply._net.upload import MEMORY_PIECE, Uploads
 
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
-CONTENT = bytes(range(256)) * 3000  # three pieces of a file, the last one short
-
-
-async def inline(sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
-    """Stand in for a worker thread, so that nothing here depends on one."""
-    await trio.lowlevel.checkpoint()
-    return sync_fn(*args)
-
-
-class Threads:
-    """Real worker threads that can be waited for even after they were abandoned."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-        self.finished = threading.Semaphore(0)
-
-    async def run_sync(self, sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
-        """As `trio.to_thread.run_sync`."""
-
-        def job() -> T:
-            try:
-                return sync_fn(*args)
-            finally:
-                self.finished.release()
-
-        self.started.append(getattr(sync_fn, "__name__", ""))
-        return await trio.to_thread.run_sync(job, abandon_on_cancel=abandon_on_cancel)
-
-    async def wait_finished(self, count: int = 1) -> None:
-        """Wait until ``count`` more jobs have run to their end."""
-        for _ in range(count):
-            await trio.to_thread.run_sync(self.finished.acquire)
-
-
-class Stalled:
-    """A runner whose threads are all busy while ``is_stalled``: jobs wait, and may be run by hand."""
-
-    def __init__(self) -> None:
-        self.is_stalled = False
-        self.jobs: list[Callable[[], object]] = []
-
-    async def run_sync(self, sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
-        """As `trio.to_thread.run_sync`."""
-        if self.is_stalled:
-            self.jobs.append(lambda: sync_fn(*args))
-            await trio.sleep_forever()
-        return await inline(sync_fn, *args, abandon_on_cancel=abandon_on_cancel)
-
-
-def descriptors_of(path: Path) -> int:
-    """How many descriptors of this process are open on ``path``."""
-    wanted, count = path.stat(), 0
-    for descriptor in range(256):
-        try:
-            count += os.path.samestat(os.fstat(descriptor), wanted)
-        except OSError:
-            continue
-    return count
-
-
-async def collect(upload: Upload) -> list[bytes]:
-    """All pieces of ``upload``, which is closed in any case."""
-    async with aclosing(upload):
-        pieces: list[bytes] = []
-        while (piece := await upload.read()) is not None:
-            assert piece
-            pieces.append(bytes(piece))
-        assert await upload.read() is None
-    return pieces
-
-
-async def open_body(body: Body, run_sync: RunSync = inline) -> Upload:
-    """Open ``body`` as the first attempt of an exchange does."""
-    return await Uploads(run_sync=run_sync).open(body)
+from .uploading import CONTENT, Stalled, Threads, collect, inline, open_body
 
 
 @pytest.fixture
@@ -107,14 +29,6 @@ def path(tmp_path: Path) -> Path:
     """A file with `CONTENT`."""
     file = tmp_path / "body"
     file.write_bytes(CONTENT)
-    return file
-
-
-@pytest.fixture
-def pipe(tmp_path: Path) -> Path:
-    """A named pipe: opening and reading it last as long as the test wants."""
-    file = tmp_path / "pipe"
-    os.mkfifo(file)
     return file
 
 
@@ -155,99 +69,6 @@ async def test_closed_memory_is_let_go() -> None:
     assert await upload.read() is None
 
 
-async def test_path_is_sent(path: Path) -> None:
-    """A file is sent in pieces with its length known, every step in a worker thread, and closed afterwards."""
-    threads = Threads()
-    upload = await open_body(PathBody(str(path)), run_sync=threads.run_sync)
-    assert upload.length == len(CONTENT)
-    assert descriptors_of(path) == 1
-    pieces = await collect(upload)
-    assert b"".join(pieces) == CONTENT
-    assert [len(piece) for piece in pieces] == [FILE_PIECE, FILE_PIECE, len(CONTENT) - 2 * FILE_PIECE]
-    assert descriptors_of(path) == 0
-    assert len(threads.started) == 5
-    await upload.aclose()
-    assert len(threads.started) == 5
-
-
-async def test_path_is_sent_twice(path: Path) -> None:
-    """A path is opened anew for each attempt."""
-    uploads, body = Uploads(run_sync=trio.to_thread.run_sync), PathBody(str(path))
-    for _ in range(2):
-        assert b"".join(await collect(await uploads.open(body))) == CONTENT
-
-
-async def test_empty_path(tmp_path: Path) -> None:
-    """An empty file is a body of length zero."""
-    (tmp_path / "empty").touch()
-    upload = await open_body(PathBody(str(tmp_path / "empty")))
-    assert upload.length == 0
-    assert await collect(upload) == []
-
-
-async def test_pipe_has_no_length(pipe: Path) -> None:
-    """What is no regular file is read to its end, its length unknown."""
-
-    def write() -> None:
-        pipe.write_bytes(b"through the pipe")
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.to_thread.run_sync, write)
-        upload = await open_body(PathBody(str(pipe)), run_sync=trio.to_thread.run_sync)
-        assert upload.length is None
-        assert b"".join(await collect(upload)) == b"through the pipe"
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("missing", errors.ContentNotFoundError),
-        ("body/below", errors.ContentNotFoundError),
-        ("nul\0byte", errors.ContentNotFoundError),
-        (".", errors.ContentOperationNotPermittedError),
-        ("x" * 5000, errors.UnknownContentError),
-    ],
-    ids=["missing", "below a file", "nul", "directory", "too long"],
-)
-async def test_path_cannot_be_opened(path: Path, name: str, expected: type[errors.ReplyError]) -> None:
-    """A path that cannot be opened gives the error that reading it as a file: URL gives, with path and cause."""
-    with pytest.raises(expected, match=r"the request body could not be opened: .*; check the path") as caught:
-        await open_body(PathBody(str(path.parent / name)))
-    assert type(caught.value) is expected
-    assert isinstance(caught.value.__cause__, (OSError, ValueError))
-
-
-async def test_path_may_not_be_read(path: Path) -> None:
-    """A file without permission to read it is an access denied."""
-
-    async def forbid(sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
-        # Tests may run as root, whom no mode of a file keeps out.
-        await trio.lowlevel.checkpoint()
-        raise PermissionError(13, "Permission denied")
-
-    with pytest.raises(errors.ContentAccessDenied, match="Permission denied"):
-        await open_body(PathBody(str(path)), run_sync=forbid)
-
-
-async def test_file_became_shorter(path: Path) -> None:
-    """A file that ends before the length that was announced fails the upload, saying how much is missing."""
-    upload = await open_body(PathBody(str(path)))
-    await upload.read()
-    os.truncate(path, FILE_PIECE + 10)
-    await upload.read()
-    with pytest.raises(errors.UnknownNetworkError, match=f"ended early: .* gave {FILE_PIECE + 10} of {len(CONTENT)} "):
-        await upload.read()
-    await upload.aclose()
-
-
-async def test_file_became_longer(path: Path) -> None:
-    """Of a file that grows while it is sent, the length that was announced is sent."""
-    upload = await open_body(PathBody(str(path)))
-    with path.open("ab") as file:
-        file.write(b"more")
-    assert b"".join(await collect(upload)) == CONTENT
-
-
 async def test_read_error(path: Path) -> None:
     """An error of the file system while reading fails the upload, with the cause."""
 
@@ -261,103 +82,6 @@ async def test_read_error(path: Path) -> None:
     assert isinstance(caught.value.__cause__, OSError)
 
 
-class SlowFile(io.FileIO):
-    """A file that stands still in one of its methods until the test lets it go on."""
-
-    def __init__(self, path: Path, method: str) -> None:
-        super().__init__(path)
-        self.method = method
-        self.entered = threading.Event()
-        self.go_on = threading.Event()
-
-    def stand_still(self, method: str) -> None:
-        """Wait, if ``method`` is the one to be slow."""
-        if method == self.method:
-            self.entered.set()
-            self.go_on.wait()
-
-    def fileno(self) -> int:
-        """Called while the upload is being opened."""
-        self.stand_still("fileno")
-        return super().fileno()
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """As a file on a slow network."""
-        self.stand_still("read")
-        return super().read(-1 if size is None else size)
-
-
-@pytest.mark.parametrize("method", ["fileno", "read"])
-async def test_abandoned_thread_closes_the_file(path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    """A cancelled upload ends at once; the thread that is still in the file closes it, and nobody else does."""
-    file = SlowFile(path, method)
-    monkeypatch.setattr(Path, "open", lambda *_args, **_kwargs: file)
-    threads = Threads()
-
-    async def send() -> None:
-        await collect(await open_body(PathBody(str(path)), run_sync=threads.run_sync))
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(send)
-        await trio.to_thread.run_sync(file.entered.wait)
-        nursery.cancel_scope.cancel()
-    jobs = list(threads.started)
-    assert descriptors_of(path) == 1
-    file.go_on.set()
-    await threads.wait_finished(len(jobs))
-    assert descriptors_of(path) == 0
-    assert threads.started == jobs
-
-
-async def test_cancelled_before_the_thread_ran(path: Path) -> None:
-    """A job that reaches its thread only after the upload was closed does not touch the file system any more."""
-    runner = Stalled()
-    runner.is_stalled = True
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await open_body(PathBody(str(path)), run_sync=runner.run_sync)
-    assert scope.cancelled_caught
-    with pytest.raises(trio.ClosedResourceError):
-        runner.jobs[0]()
-    assert descriptors_of(path) == 0
-
-
-async def test_closing_when_cancelled(path: Path) -> None:
-    """Closing an upload is complete even in a cancelled scope, and still happens in a worker thread."""
-    threads = Threads()
-    upload = await open_body(PathBody(str(path)), run_sync=threads.run_sync)
-    await threads.wait_finished()
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await upload.aclose()
-    assert descriptors_of(path) == 0
-    assert threads.finished.acquire(blocking=False)
-
-
-async def test_error_while_closing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error from closing a file that was only read does not fail an upload that is complete."""
-
-    class Sticky(io.FileIO):
-        def close(self) -> None:
-            super().close()
-            raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(Path, "open", lambda *_args, **_kwargs: Sticky(path))
-    pieces = await collect(await open_body(PathBody(str(path))))
-    assert b"".join(pieces) == CONTENT
-
-
-async def test_closing_without_a_thread(path: Path, autojump_clock: MockClock) -> None:
-    """If no thread is to be had for two seconds the file is closed without one; one that comes later does no harm."""
-    runner = Stalled()
-    upload = await open_body(PathBody(str(path)), run_sync=runner.run_sync)
-    runner.is_stalled = True
-    await upload.aclose()
-    assert trio.current_time() == pytest.approx(2)
-    assert descriptors_of(path) == 0
-    runner.jobs[0]()
-
-
 async def test_callers_file(path: Path) -> None:
     """A caller's file is sent from its position on, and stays open."""
     with path.open("rb") as file:
@@ -365,7 +89,7 @@ async def test_callers_file(path: Path) -> None:
         upload = await open_body(FileBody(file), run_sync=trio.to_thread.run_sync)
         assert upload.length == len(CONTENT) - 100
         assert b"".join(await collect(upload)) == CONTENT[100:]
-        assert descriptors_of(path) == 1
+        assert not file.closed
 
 
 async def test_callers_file_again() -> None:

@@ -14,7 +14,7 @@ DROP, DRAIN, UPLOAD = Rest.DROP, Rest.DRAIN, Rest.UPLOAD
 
 def head(length: int | None = None, status: int | None = 200) -> ResponseHead:
     """A head, with a length if one is given."""
-    return ResponseHead(status, headers=None if length is None else {"Content-Length": str(length)})
+    return ResponseHead(status, headers={} if length is None else {"Content-Length": str(length)})
 
 
 @frozen

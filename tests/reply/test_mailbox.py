@@ -26,7 +26,7 @@ class Log:
     def __init__(self) -> None:
         self.entries: list[str] = []
 
-    def receiving(self, task: trio.lowlevel.Task) -> None:
+    def receiving(self, _task: trio.lowlevel.Task) -> None:
         """A task asks."""
         self.entries.append("receiving")
 
@@ -34,7 +34,7 @@ class Log:
         """It waits."""
         self.entries.append("waiting")
 
-    def received(self, task: trio.lowlevel.Task, item: str) -> None:
+    def received(self, _task: trio.lowlevel.Task, item: str) -> None:
         """It gets something."""
         self.entries.append(f"received {item}")
 

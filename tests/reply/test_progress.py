@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,7 +46,7 @@ def test_reports_keep_their_distance(steps: list[float], interval: float) -> Non
         now += step
         if meter.is_due(now):
             due.append(now)
-    assert all(later >= earlier + interval for earlier, later in zip(due, due[1:], strict=False))
+    assert all(later >= earlier + interval for earlier, later in itertools.pairwise(due))
 
 
 def test_progress_says_what_is_known() -> None:

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import io
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import trio
@@ -16,6 +16,7 @@ import trioreply
 from trioreply import (
     BodySource,
     ErrorOccurred,
+    Event,
     Finished,
     MetaDataChanged,
     NetworkError,
@@ -236,7 +237,7 @@ async def test_what_shrinks_to_nothing_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("close", [Reply.aclose, lambda reply: reply.stream.aclose()])
-async def test_aclose_waits_until_all_is_released(close: Callable[[Reply], object]) -> None:
+async def test_aclose_waits_until_all_is_released(close: Callable[[Reply], Awaitable[object]]) -> None:
     """``aclose`` is ``close`` and then waits: for the upload, and for the task."""
     script = uploading()
     async with open_reply(script, b"data") as reply, trio.open_nursery() as nursery:
@@ -277,7 +278,7 @@ async def test_entering_does_not_wait_and_runs_nothing() -> None:
         with trio.testing.assert_checkpoints():
             reply = await opening.__aenter__()
         assert script.requests == []
-        await trio.lowlevel.checkpoint()
+        await settle()
         assert script.requests == [reply.request]
         await opening.__aexit__(None, None, None)
 
@@ -438,7 +439,7 @@ async def test_the_deadline_of_the_replys_scope_is_a_timeout(autojump_clock: tri
         assert await reply.wait_finished() is NetworkError.TIMEOUT
         assert trio.current_time() == pytest.approx(3)
         assert reply.read() == b""
-        with pytest.raises(TimeoutError, match="^Operation timed out: the deadline of the reply's cancel scope"):
+        with pytest.raises(TimeoutError, match=r"^Operation timed out: the deadline of the reply's cancel scope"):
             reply.raise_for_error()
     assert script.cancelled
 
@@ -488,7 +489,7 @@ async def test_observers_see_every_reply() -> None:
         async with manager.get(URL) as reply:
             await reply.wait_finished()
         own = [Finished(NetworkError.NO_ERROR)]
-        got = []
+        got: list[tuple[Reply, Event]] = []
         while not got or got[-1][1] not in own:
             got.append(await seen.receive())
         assert {watched for watched, _ in got} == {reply}

@@ -98,17 +98,15 @@ async def test_cancelled_while_it_waits(wait: Wait) -> None:
         assert await reply.read_all() == (b"345" if takes_any else b"12345")
 
 
-@pytest.mark.parametrize(
-    ("first", "second"), list(itertools.product(READING.values(), repeat=2)), ids=lambda wait: "read"
-)
-async def test_two_readers_are_one_too_many(first: Wait, second: Wait) -> None:
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(READING, repeat=2)))
+async def test_two_readers_are_one_too_many(first: str, second: str) -> None:
     """While a task reads another one that tries is told so, by whatever method; the first is not disturbed."""
     script = Script()
     async with open_reply(script) as reply, trio.open_nursery() as nursery:
-        nursery.start_soon(first, reply)
+        nursery.start_soon(READING[first], reply)
         await settle()
         with pytest.raises(trio.BusyResourceError):
-            await second(reply)
+            await READING[second](reply)
         script.respond(DATA)
         script.end()
 

@@ -6,8 +6,7 @@ All decisions are made by `Slots`, which is sync; here is only what waits. A lea
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -19,6 +18,10 @@ from .slots import Slots, SlotStatistics, Ticket, TicketState
 
 REAP_SECONDS = 5.0
 """How often idle connections are looked at: a closed one is noticed within this time even if nobody asks for it."""
+
+
+_NEW = ConnectionLeased(reused=False)
+_KEPT = ConnectionLeased(reused=True)
 
 
 class Lease:
@@ -40,6 +43,27 @@ class Lease:
         self._slots.attach(self._ticket, connection)
 
 
+class OpenLease:
+    """The block of a lease."""
+
+    __slots__ = ("_lease", "_origin", "_pool", "_priority", "_sink")
+
+    _lease: Lease
+
+    def __init__(self, pool: Pool, origin: Origin, priority: Priority, *, sink: MessageSink) -> None:
+        self._pool = pool
+        self._origin = origin
+        self._priority = priority
+        self._sink = sink
+
+    async def __aenter__(self) -> Lease:
+        self._lease = await self._pool._acquire(self._origin, self._priority, self._sink)
+        return self._lease
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pool._release(self._lease)
+
+
 class Pool:
     """Connections by origin."""
 
@@ -59,28 +83,35 @@ class Pool:
         """A picture of the books."""
         return self._slots.statistics()
 
-    @contextlib.asynccontextmanager
-    async def lease(self, origin: Origin, priority: Priority, sink: MessageSink) -> AsyncIterator[Lease]:
+    def lease(self, origin: Origin, priority: Priority, sink: MessageSink) -> OpenLease:
         """A connection to ``origin`` as soon as the limits allow; it is kept afterwards if it may be used again.
 
-        Waits only if there is a queue; `ConnectionQueued` and `ConnectionLeased` go to ``sink``.
+        ``async with`` it to get the `Lease`. Waits only if there is a queue; `ConnectionQueued` and `ConnectionLeased`
+        go to ``sink``.
         """
+        return OpenLease(self, origin, priority, sink=sink)
+
+    async def _acquire(self, origin: Origin, priority: Priority, sink: MessageSink) -> Lease:
         ticket = self._slots.ask(origin, priority)
+        lease = Lease(self._slots, ticket)
+        granted = False
         try:
             if ticket.state is TicketState.WAITING:
-                granted = trio.Event()
-                ticket.on_grant = granted.set
+                event = trio.Event()
+                ticket.on_grant = event.set
                 await sink.put(ConnectionQueued())
-                await granted.wait()
-            await sink.put(ConnectionLeased(reused=ticket.connection is not None))
-            lease = Lease(self._slots, ticket)
-            self._leases.add(lease)
-            try:
-                yield lease
-            finally:
-                self._leases.remove(lease)
+                await event.wait()
+            await sink.put(_NEW if ticket.connection is None else _KEPT)
+            granted = True
         finally:
-            self._return(ticket)
+            if not granted:
+                self._return(ticket)
+        self._leases.add(lease)
+        return lease
+
+    def _release(self, lease: Lease) -> None:
+        self._leases.remove(lease)
+        self._return(lease._ticket)
 
     def put_idle(self, origin: Origin, connection: Connection) -> None:
         """Keep a connection that was opened ahead of time, if there is room."""

@@ -3,9 +3,9 @@
 `SocketStream` is what connections run on. It differs from `trio.SocketStream` in three ways that this library needs:
 
 * **It waits only when it has to.** Trio's stream gives up its turn on every call, also when the bytes lie ready in
-  the kernel; for small exchanges that is a sixth of the whole cost. Ours tries the socket first. What a checkpoint is
-  for must not get lost by that, so after `STREAK` calls in a row that did not wait comes a real one, before the
-  socket is touched: nothing is received and then dropped because of a cancellation.
+  the kernel, and that costs more than the system call itself. Ours tries the socket first. What a checkpoint is for
+  must not get lost by that, so after `STREAK` calls in a row that did not wait comes a real one, before the socket is
+  touched: nothing is received and then dropped because of a cancellation.
 * **It can be asked, and closed, without waiting** (`has_input`, `close_nowait`), as the pool does at every check-out.
 * **It reads `RECEIVE_SIZE` bytes at a time**, which is what the HTTP/1 parsers like best.
 
@@ -24,7 +24,7 @@ import trio
 from .interfaces import ByteStream
 
 RECEIVE_SIZE = 64 * 1024
-"""Bytes asked of the socket when the caller does not say; h11 slows down above 128 KiB, the kernel below 32 KiB."""
+"""Bytes asked of the socket when the caller does not say; h11 slows down above 128 KiB."""
 
 STREAK = 16
 """Calls that may succeed in a row without a checkpoint: at `RECEIVE_SIZE` a mebibyte, well under a millisecond."""

@@ -45,7 +45,7 @@ MEMORY_PIECE = 64 * 1024
 """Bytes of a body in memory handed out at a time: small enough for progress to move, large enough to cost nothing."""
 
 FILE_PIECE = 256 * 1024
-"""Bytes of a file read at a time: a thread hop costs some 50 us, which is little beside so many bytes."""
+"""Bytes of a file read at a time: a thread hop costs dozens of system calls, so it must be worth it."""
 
 _CLOSE_TIMEOUT = 2.0
 """Seconds that closing may take when everything around is cancelled already."""

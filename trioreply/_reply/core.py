@@ -4,8 +4,8 @@ The public class `Reply` is a façade over it for the application, the sink one 
 except the two places where somebody waits. The core knows its reply only weakly, so that dropping a reply frees it
 without the garbage collector.
 
-Two parking lots hold whoever waits: ``readers`` are tasks of the application in a waiting method, ``network`` is the
-exchange when the read buffer is full. Each is woken whenever what it waits for may have changed, and looks again.
+Two groups may wait: ``readers`` are tasks of the application in a waiting method, ``network`` is the exchange when the
+read buffer is full.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from .closing import DRAIN_SECONDS, Remainder, Rest
 from .mailbox import Mailbox
 from .questions import Ask, QuestionDesk
 from .state import ReplyState, State
+from .waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -88,8 +89,8 @@ class Core:
         self.scope = trio.CancelScope()
         self.desk = QuestionDesk()
         self.mailbox: Mailbox[Event] = Mailbox(event_key, _ReaderWatch(self))
-        self.readers = trio.lowlevel.ParkingLot()
-        self.network = trio.lowlevel.ParkingLot()
+        self.readers = Waiters()
+        self.network = Waiters()
         self.released = trio.Event()
         self.read_buffer_size = request.read_buffer_size
         self.max_size: int | None = None
@@ -129,7 +130,7 @@ class Core:
     async def wait_for_room(self) -> None:
         """Until the reader has made room."""
         while self.must_pause():
-            await self.network.park()
+            await self.network.wait(lambda: not self.must_pause())
 
     def complete(self) -> None:
         """The handler has returned."""
@@ -185,7 +186,7 @@ class Core:
     def room_made(self) -> None:
         """Something changed for which the network may be waiting."""
         if self.network:
-            self.network.unpark_all()
+            self.network.wake()
 
     # Both
 
@@ -204,7 +205,7 @@ class Core:
                 for observer in observers:
                     observer.post((reply, without_question(event)))
         if self.readers:
-            self.readers.unpark_all()
+            self.readers.wake()
 
     async def ask(self, event: QuestionEvent, ask: Ask) -> None:
         """Put ``event`` to the application, and wait until its question is settled."""
@@ -222,10 +223,10 @@ class Core:
             if ready():
                 await trio.lowlevel.checkpoint()
             while not ready():
-                await self.readers.park()
+                await self.readers.wait(ready)
             if self.state.failure is not None:
-                # A scope around us and the manager may have cancelled the exchange first. We say Cancelled then, and not
-                # that the reply was: nobody stopped it in particular.
+                # A scope around us and the manager may have cancelled the exchange first. Then we are cancelled as well,
+                # and must not say that the reply was: nobody stopped it in particular.
                 await trio.lowlevel.checkpoint_if_cancelled()
         finally:
             self.desk.unblocked(task)

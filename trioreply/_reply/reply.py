@@ -103,9 +103,12 @@ class Reply(Waiting):
             await self._core.released.wait()
 
     async def _leave(self) -> None:
-        """The normal end of the block."""
+        """The normal end of the block: no schedule point if there is nothing to wait for, since entering it was one."""
         core = self._core
         core.close()
+        if core.released.is_set():
+            await trio.lowlevel.checkpoint_if_cancelled()
+            return
         if not core.state.is_open and not core.is_detached:
             await self._abort_and_release()  # it is stopping already; a thread stuck in the kernel must not keep us
             await trio.lowlevel.checkpoint()

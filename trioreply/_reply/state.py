@@ -21,6 +21,7 @@ before: the error page is a body like any other (Qt).
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .._model.bodies import is_empty
@@ -104,6 +105,8 @@ class Emit(enum.Enum):
     LAST_PROGRESS = "Progress down, always"
     FINISHED = "Finished"
 
+    __hash__ = object.__hash__  # as for State
+
 
 _END = (Emit.ERROR, Emit.LAST_PROGRESS, Emit.FINISHED)
 _FROM_EXCHANGE = (Input.TRACE, Input.NOTE, Input.SENT, Input.HEAD, Input.DATA, Input.TRAILERS, Input.REDIRECT)
@@ -150,6 +153,9 @@ _INPUTS: dict[type, Input] = {
     ResponseTrailers: Input.TRAILERS,
     Redirected: Input.REDIRECT,
 }
+
+
+_TRACES = (SocketStartedConnecting, Encrypted, RequestSent, Informational, Retrying, Redirected)
 
 
 class ReplyState:
@@ -284,46 +290,7 @@ class ReplyState:
         self.state, emits = move
         if was_running and not self.is_running:
             self.marks["finished"] = now
-        events = []
-        for emit in emits:
-            event = self._event(emit, now, message)
-            if event is not None:
-                events.append(event)
-        return events
-
-    def _event(self, emit: Emit, now: float, message: Message | None) -> Event | None:
-        match emit, message:
-            case Emit.READY_READ, ResponseData(data=data):
-                return ReadyRead(len(self.buffer)) if data else None
-            case Emit.RECEIVED, _:
-                return self.down.progress() if self.down.is_due(now) else None
-            case Emit.METADATA, ResponseHead(status_code=status, headers=headers):
-                return MetaDataChanged(status, headers)
-            case Emit.SENT, RequestProgress(complete=complete):
-                return self._sent_event(now, complete)
-            case (
-                Emit.MESSAGE,
-                SocketStartedConnecting()
-                | Encrypted()
-                | RequestSent()
-                | Informational()
-                | Retrying()
-                | Redirected() as event,
-            ):
-                return event
-            case Emit.ERROR, _:
-                failed = self.error is not NetworkError.NO_ERROR
-                return ErrorOccurred(self.error, self.error_string) if failed else None
-            case Emit.LAST_PROGRESS, _:
-                return self.down.last_progress()
-            case _:
-                return Finished(self.error)
-
-    def _sent_event(self, now: float, complete: bool) -> Event | None:
-        is_first = "request_sent" not in self.marks
-        if self.up is not None and (is_first or complete or self.up.is_due(now)):
-            return self.up.progress()
-        return None
+        return [event for emit in emits if (event := _EMITTERS[emit](self, now, message)) is not None]
 
     def _absorb(self, message: Message, now: float) -> None:
         match message:
@@ -378,3 +345,50 @@ class ReplyState:
         if self.request.operation is Operation.HEAD or self.head.status_code in (204, 304):
             return 0
         return None if self.down.wire_total is None else max(self.down.wire_total - self.down.wire_done, 0)
+
+
+def _message(state: ReplyState, now: float, message: Message | None) -> Event | None:
+    return message if isinstance(message, _TRACES) else None
+
+
+def _metadata(state: ReplyState, now: float, message: Message | None) -> Event | None:
+    return MetaDataChanged(state.status_code, EMPTY if state.head is None else state.head.headers)
+
+
+def _ready_read(state: ReplyState, now: float, message: Message | None) -> Event | None:
+    return ReadyRead(len(state.buffer)) if isinstance(message, ResponseData) and message.data else None
+
+
+def _sent(state: ReplyState, now: float, message: Message | None) -> Event | None:
+    if state.up is None:
+        return None
+    is_first = "request_sent" not in state.marks
+    return state.up.progress() if is_first or state.sent_all or state.up.is_due(now) else None
+
+
+def _received(state: ReplyState, now: float, message: Message | None) -> Event | None:
+    return state.down.progress() if state.down.is_due(now) else None
+
+
+def _error(state: ReplyState, now: float, message: Message | None) -> Event | None:
+    return None if state.error is NetworkError.NO_ERROR else ErrorOccurred(state.error, state.error_string)
+
+
+def _last_progress(state: ReplyState, now: float, message: Message | None) -> Event | None:
+    return state.down.last_progress()
+
+
+def _finished(state: ReplyState, now: float, message: Message | None) -> Event | None:
+    return Finished(state.error)
+
+
+_EMITTERS: dict[Emit, Callable[[ReplyState, float, Message | None], Event | None]] = {
+    Emit.MESSAGE: _message,
+    Emit.METADATA: _metadata,
+    Emit.READY_READ: _ready_read,
+    Emit.SENT: _sent,
+    Emit.RECEIVED: _received,
+    Emit.ERROR: _error,
+    Emit.LAST_PROGRESS: _last_progress,
+    Emit.FINISHED: _finished,
+}

@@ -10,9 +10,8 @@ here.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import trio
@@ -20,6 +19,7 @@ import trio
 from .._model.errors import NetworkError, ReplyError, UnknownContentError
 from .._model.text import decode_body, decode_json
 from .._model.urls import display
+from .core import Core
 from .device import Device
 
 T = TypeVar("T")
@@ -192,17 +192,8 @@ class Waiting(Device):
         core.room_made()
         await core.wait_until(lambda: len(core.state.buffer) >= wanted or not core.state.is_running)
 
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        core = self._core
-        if core.is_reading:
-            raise trio.BusyResourceError("another task is already reading this reply")
-        core.is_reading = True
-        try:
-            yield
-        finally:
-            core.is_reading = False
-            core.wanted = 0
+    def _reading(self) -> _Reading:
+        return _Reading(self._core)
 
     def _raise_transfer_error(self) -> None:
         error = self._core.transfer_error()
@@ -219,6 +210,26 @@ class Waiting(Device):
     def _located(self, error: ReplyError) -> ReplyError:
         error.locate(url=display(self.url), status_code=self.status_code, reply=self)
         return error
+
+
+class _Reading:
+    """Keeps two tasks from reading at once. A class, because a generator's context manager costs as much as the
+    read.
+    """
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def __enter__(self) -> None:
+        if self._core.is_reading:
+            raise trio.BusyResourceError("another task is already reading this reply")
+        self._core.is_reading = True
+
+    def __exit__(self, *_: object) -> None:
+        self._core.is_reading = False
+        self._core.wanted = 0
 
 
 class Chunks(Generic[T]):

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Self
 
 import h11
 import trio
@@ -63,12 +64,16 @@ class OriginRequest(ReceivedRequest):
 
     connection: OriginConnection = field(kw_only=True, repr=False)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The pieces of the body that have not been read yet."""
+    # No generator: who leaves the loop early would leave one behind for the garbage collector.
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
         while not self.is_complete:
             piece = await self.connection.receive_piece(self)
             if piece:
-                yield piece
+                return piece
+        raise StopAsyncIteration
 
     async def read(self) -> bytes:
         """The whole body, the part read before included."""

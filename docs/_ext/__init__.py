@@ -1,0 +1,1 @@
+"""What the documentation makes out of the code while it is built."""

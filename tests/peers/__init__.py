@@ -1,0 +1,1 @@
+"""Journeys with servers that other people wrote: what they really send, keep open, and close."""

@@ -1,0 +1,33 @@
+"""A dialler for real sockets that remembers its streams and counts what is taken from them."""
+
+from __future__ import annotations
+
+from trioreply._net.dial import TcpDialer
+from trioreply._net.stream import SocketStream
+
+
+class CountedStream(SocketStream):
+    """A socket that counts the bytes that were received from it."""
+
+    received = 0
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """As `SocketStream.receive_some`."""
+        data = await super().receive_some(max_bytes)
+        self.received += len(data)
+        return data
+
+
+class WatchedDialer:
+    """The ordinary dialler, and `streams`: all that it has dialled, in their order."""
+
+    def __init__(self) -> None:
+        self.streams: list[CountedStream] = []
+        self._dialer = TcpDialer()
+
+    async def dial(self, address: str, port: int) -> CountedStream:
+        """As `trioreply.abc.Dialer.dial`."""
+        stream = await self._dialer.dial(address, port)
+        # The same socket in a stream of the other class: nobody has used the first one yet.
+        self.streams.append(CountedStream(stream._socket))
+        return self.streams[-1]

@@ -1,0 +1,204 @@
+"""An nginx of our own: in a directory of its own, on a free port of this machine, for as long as a test needs it.
+
+It is one process without a master, so it can be stopped by its id and takes nobody with it. The system's nginx, if one
+runs, is not touched: every path in the configuration is below the directory. What each location is there for stands
+beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_ATTEMPTS = 5
+_START_SECONDS = 10.0
+_STOP_SECONDS = 5.0
+_MOMENT = 0.02
+
+SMALL = b"What a small file holds.\n"
+PAGE_LINES = 5000
+PAGE = b"".join(b"line %06d of a page that has no length\n" % number for number in range(PAGE_LINES))
+_ALIVE = b"this is the nginx of the tests"
+
+_CONFIGURATION = """\
+daemon off;
+master_process off;
+worker_processes 1;
+pid {root}/nginx.pid;
+error_log {root}/error.log warn;
+events {{
+    worker_connections 512;
+}}
+http {{
+    log_format sent '$request_uri $body_bytes_sent';
+    access_log {root}/sent.log sent;
+    default_type application/octet-stream;
+    types {{ text/html html; }}
+    sendfile on;
+    keepalive_timeout 1h;
+    keepalive_requests 1000000;
+    large_client_header_buffers 4 16k;
+    client_max_body_size 0;
+    client_body_temp_path {root}/body;
+    proxy_temp_path {root}/proxy;
+    fastcgi_temp_path {root}/fastcgi;
+    uwsgi_temp_path {root}/uwsgi;
+    scgi_temp_path {root}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        root {root}/files;
+        # Which connection this is for the server, and how many requests it has carried.
+        add_header X-Connection $connection always;
+        add_header X-Requests $connection_requests always;
+
+        location = /alive {{ access_log off; return 200 "{alive}"; }}
+        location = /echo {{ return 200 "$request_method $request_uri"; }}
+        location = /nothing {{ return 204; }}
+        # A body of unknown length: in chunks, with a trailer.
+        location = /page.html {{ ssi on; add_trailer X-Served-By nginx; }}
+        # The same to somebody who knows no chunks, as HTTP/1.0 did: up to the connection's end.
+        location = /until-the-end/page.html {{
+            alias {root}/files/page.html;
+            ssi on;
+            chunked_transfer_encoding off;
+        }}
+        location = /compressible {{ alias {root}/files/page.txt; gzip on; gzip_types *; gzip_min_length 1; }}
+        location = /mirror {{ add_header X-Mirror $http_x_mirror always; return 200 "mirrored"; }}
+        # Connections that end: after a moment, or after two requests.
+        location = /brief {{ alias {root}/files/small; keepalive_timeout 20ms; }}
+        location = /twice {{ alias {root}/files/small; keepalive_requests 2; }}
+        location /dav/ {{ dav_methods PUT DELETE; create_full_put_path on; }}
+        location /proxied/ {{
+            proxy_pass http://127.0.0.1:{port}/dav/;
+            proxy_http_version 1.1;
+            proxy_request_buffering off;
+            proxy_buffering off;
+        }}
+        location /at-most-1m/ {{ dav_methods PUT; client_max_body_size 1m; }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """A server in the directory ``root``; its files are those in `files`."""
+
+    def __init__(self, program: str, root: Path) -> None:
+        self.files = root / "files"
+        self.port = 0
+        self._program = program
+        self._root = root
+        self._process: subprocess.Popen[bytes] | None = None
+        self.files.mkdir()
+        (self.files / "small").write_bytes(SMALL)
+        (self.files / "page.txt").write_bytes(PAGE)
+        (self.files / "page.html").write_bytes(PAGE + b'<!--#echo var="request_method" -->')
+
+    @property
+    def log(self) -> list[str]:
+        """A line ``<target> <bytes of the body that left>`` for every request that has ended."""
+        return (self._root / "sent.log").read_text("utf-8").splitlines()
+
+    def url(self, target: str) -> str:
+        """The absolute URL of ``target``."""
+        return f"http://127.0.0.1:{self.port}{target}"
+
+    def start(self) -> None:
+        """Start it: on a free port, later always on the same.
+
+        Raises:
+            RuntimeError: it does not start; the text holds what it says.
+        """
+        for _ in range(_ATTEMPTS if not self.port else 1):
+            port = self.port or _free_port()
+            self._process = self._launch(port)
+            if self._answers(port):
+                self.port = port
+                return
+            # It has ended: somebody was quicker to take the port.
+            self.stop()
+        raise RuntimeError(f"nginx does not start: {(self._root / 'error.log').read_text('utf-8', 'replace')}")
+
+    def stop(self) -> None:
+        """Stop it at once, whatever it is doing. Idempotent."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def restart(self) -> None:
+        """Stop it and start it on the same port."""
+        self.stop()
+        self.start()
+
+    def _launch(self, port: int) -> subprocess.Popen[bytes]:
+        configuration = self._root / "nginx.conf"
+        configuration.write_text(
+            _CONFIGURATION.format(root=self._root, port=port, alive=_ALIVE.decode("ascii")), "utf-8"
+        )
+        command = [self._program, "-p", str(self._root), "-c", str(configuration), "-e", str(self._root / "error.log")]
+        # If the tests are killed, their server shall end as well.
+        watcher = shutil.which("setpriv")
+        if watcher is not None:
+            command = [watcher, "--pdeathsig", "TERM", *command]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def _answers(self, port: int) -> bool:
+        """Whether our process serves on ``port``; waits until it does, or has ended."""
+        deadline = time.monotonic() + _START_SECONDS
+        while self._is_running() and time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
+                probe.sendall(b"GET /alive HTTP/1.0\r\n\r\n")
+                with probe.makefile("rb") as answer:
+                    if answer.read().endswith(_ALIVE):
+                        return self._is_running()
+        return False
+
+    def _is_running(self) -> bool:
+        """Whether the process has not ended within a moment: also the pause between two looks."""
+        if self._process is None:
+            return False
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_MOMENT)
+        return self._process.returncode is None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running_nginx(root: Path) -> Iterator[Nginx]:
+    """An nginx that runs in the empty directory ``root``.
+
+    Without one on this machine the test is skipped, but never where ``CI`` is set: there it must be installed.
+    """
+    # Debian puts it where ordinary users' paths do not lead.
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        reason = "nginx is not installed; on Debian: apt-get install nginx-light"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    nginx = Nginx(program, root)
+    try:
+        nginx.start()
+        yield nginx
+    finally:
+        nginx.stop()
