@@ -72,8 +72,8 @@ class PublicName(NamedTuple):
     @property
     def kind(self) -> str:
         """The part of the reference that it belongs to."""
-        if self.place == "trioreply.abc":
-            return "interfaces"
+        if self.place in ("trioreply.abc", "trioreply.testing"):
+            return {"trioreply.abc": "interfaces", "trioreply.testing": "testing"}[self.place]
         if inspect.isclass(self.value) and issubclass(self.value, Exception):
             return "errors"
         if inspect.isclass(self.value) and issubclass(self.value, enum.Enum):
@@ -96,7 +96,7 @@ class PublicName(NamedTuple):
 def public_names() -> list[PublicName]:
     """Every public name once, in the order of the alphabet."""
     found: dict[str, PublicName] = {}
-    for place in ("trioreply", "trioreply.errors", "trioreply.events", "trioreply.abc"):
+    for place in ("trioreply", "trioreply.errors", "trioreply.events", "trioreply.abc", "trioreply.testing"):
         module = importlib.import_module(place)
         for name in module.__all__:
             if not name.startswith("_"):

@@ -6,6 +6,9 @@ speak to ``http://example.org``; here that is a server on this machine, which an
 
 * ``/missing`` with 404, ``/NAME.json`` with a JSON object, anything else with 200,000 bytes;
 * a request with a body with that body.
+
+A block that defines tests (``async def test_...``) has them run, as pytest-trio would: with the one fixture
+``autojump_clock``, if a test asks for it.
 """
 
 from __future__ import annotations
@@ -18,12 +21,14 @@ import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import CodeType
 
 import trio
 from attrs import frozen
+from trio.testing import MockClock
 
 import trioreply
 
@@ -64,11 +69,23 @@ def run_page(path: Path, origin: str) -> int:
         # Blank lines in front make the line numbers of a traceback those of the page.
         text = "\n" * (block.line - 1) + block.text.replace("http://example.org", origin)
         code = compile(text, str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        before = dict(names)
         if code.co_flags & inspect.CO_COROUTINE:
             trio.run(_run_fragment, code, names)
         else:
             exec(code, names)
+        for name, value in list(names.items()):
+            if name.startswith("test_") and before.get(name) is not value:
+                _run_test(value)
     return len(blocks)
+
+
+def _run_test(test: object) -> None:
+    if not inspect.iscoroutinefunction(test):
+        raise TypeError(f"{test} is no async function, so there is nobody who would run it")
+    wanted = inspect.signature(test).parameters
+    clock = MockClock(autojump_threshold=0) if "autojump_clock" in wanted else None
+    trio.run(partial(test, **dict.fromkeys(wanted, clock)), clock=clock)
 
 
 async def _run_fragment(code: CodeType, names: dict[str, object]) -> None:

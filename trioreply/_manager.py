@@ -235,6 +235,7 @@ class Manager:
         Raises:
             ReplyError: it could not be connected.
             ValueError: ``url`` is not a http: URL.
+            trio.ClosedResourceError: the manager is closed, perhaps while this call waited.
         """
         target = self._absolute(url)
         if target.scheme != "http" or not target.raw_host:
@@ -243,6 +244,10 @@ class Manager:
         await trio.lowlevel.checkpoint()
         origin = Origin.of(target)
         connection = await open_connection(self._env, origin, seconds=self._env.connect_timeout, sink=_Nobody())
+        if self._pool.is_closed:
+            # The manager was left while we dialled. We are not its task, so it did not wait for us.
+            await connection.aclose()
+            raise trio.ClosedResourceError("this manager is closed; preconnect inside its block")
         self._pool.put_idle(origin, connection)
 
     def clear_connections(self) -> None:

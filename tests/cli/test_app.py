@@ -14,6 +14,8 @@ import pytest
 import trioreply
 from trioreply._cli.app import main
 from trioreply._cli.exits import Exit
+from trioreply._cli.transfer import head_lines
+from trioreply.testing import OriginResponse, open_origin
 
 from .conftest import HALF, Terminal, Website
 from .test_render import ESCAPES, without_rich
@@ -123,6 +125,18 @@ def test_verbose_shows_nothing_that_steers_the_terminal(website: Website, capfdb
     """A field with a terminal's control character in it is shown, not obeyed."""
     assert main(["-v", website.steering_url]) == Exit.OK
     assert rb"< X-Steer: a\x9b31m[red]" in capfdbinary.readouterr().err
+
+
+async def test_reason_belongs_to_its_status() -> None:
+    """An event of an earlier response is not shown with the reason phrase of the one that the reply is at."""
+    async with (
+        open_origin({"/": OriginResponse(reason="Fine")}) as origin,
+        trioreply.open_manager() as manager,
+        manager.get(origin.url()) as reply,
+    ):
+        await reply.wait_finished()
+        assert head_lines(reply, trioreply.MetaDataChanged(200, reply.request.headers))[0] == "HTTP/1.1 200 Fine"
+        assert head_lines(reply, trioreply.MetaDataChanged(302, reply.request.headers))[0] == "HTTP/1.1 302"
 
 
 def test_verbose_without_status(capfdbinary: Output) -> None:
@@ -258,6 +272,13 @@ def test_terminal_shows_progress(
     shown = terminal.shown()
     assert ("upload" in shown, "━" in shown) == ("-d" in argv, rich)
     assert "1 of 1 B" in shown if "-d" in argv else "2.9 of 2.9 MiB" in shown
+
+
+def test_nothing_comes_is_no_bar(website: Website, terminal: Terminal, tmp_path: Path) -> None:
+    """The length of what HEAD only describes is not shown as something to wait for."""
+    with contextlib.redirect_stderr(terminal.stream):
+        assert main(["-I", "-o", str(tmp_path / "f"), website.url("/large")]) == Exit.OK
+    assert terminal.shown() == ""
 
 
 def test_error_stands_below_the_bar(website: Website, terminal: Terminal, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +17,22 @@ from trioreply._cli.exits import Exit
 from .conftest import HALF, Website
 
 COMMAND = [sys.executable, "-m", "trioreply"]
+# As users have it: Python buffers standard output.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+TIMEOUT = 60
+"""Seconds after which a process hangs."""
 
 
 def run(*argv: str, shell: str = "{}", stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run the command in a shell's line; ``{}`` stands for it."""
     line = shell.format('"$@"')
     return subprocess.run(
-        ["bash", "-c", line, "bash", *COMMAND, *argv], input=stdin, capture_output=True, timeout=60, check=False
+        ["bash", "-c", line, "bash", *COMMAND, *argv],
+        input=stdin,
+        capture_output=True,
+        env=ENVIRONMENT,
+        timeout=TIMEOUT,
+        check=False,
     )
 
 
@@ -72,6 +83,28 @@ def test_closed_error_stream(website: Website, tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (Exit.CONTENT, b"")
 
 
+def test_silent_input_can_be_interrupted(website: Website) -> None:
+    """What comes through a pipe is sent at once; when it falls silent, Ctrl-C still ends the upload."""
+    with subprocess.Popen(
+        [*COMMAND, "-v", "-d", "@-", website.url("/echo")],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        env=ENVIRONMENT,
+    ) as process:
+        watchdog = threading.Timer(TIMEOUT, process.kill)
+        watchdog.start()
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(b"x")
+        assert any(b"upload 1 B" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read().endswith(b"trioreply: interrupted\n")
+        assert process.wait() == Exit.INTERRUPTED
+        watchdog.cancel()
+        watchdog.join()
+
+
 @pytest.fixture
 def unread_pipe() -> Iterator[int]:
     """The writing end of a pipe whose reader has gone."""
@@ -85,12 +118,19 @@ def unread_pipe() -> Iterator[int]:
 def test_reader_may_leave(website: Website, unread_pipe: int, argv: list[str]) -> None:
     """When nobody reads the output any more the command ends at once, with a code of its own and without a word."""
     arguments = [website.url(word) if word.startswith("/") else word for word in argv]
-    result = subprocess.run([*COMMAND, *arguments], stdout=unread_pipe, stderr=subprocess.PIPE, timeout=60, check=False)
+    result = subprocess.run(
+        [*COMMAND, *arguments],
+        stdout=unread_pipe,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        timeout=TIMEOUT,
+        check=False,
+    )
     assert (result.returncode, result.stderr) == (Exit.BROKEN_PIPE, b"")
 
 
 def test_reader_of_messages_may_leave(website: Website, unread_pipe: int) -> None:
     """The same goes for who reads the events of ``-v``, and the messages."""
     line = ["bash", "-c", '"$@" >&-', "bash", *COMMAND, "-v", "-o", "/dev/null", website.url("/missing")]
-    result = subprocess.run(line, stderr=unread_pipe, timeout=60, check=False)
+    result = subprocess.run(line, stderr=unread_pipe, env=ENVIRONMENT, timeout=TIMEOUT, check=False)
     assert result.returncode == Exit.BROKEN_PIPE

@@ -146,6 +146,7 @@ async def test_progress_in_bars(terminal: Terminal, autojump_clock: MockClock) -
     assert "1.0 of 1.0 KiB" in last[0]
     assert last[1].startswith("download ━━━")
     assert "3.0 of 4.0 KiB 1.0 KiB/s" in last[1]
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor is back"
 
 
 async def test_nothing_to_show_is_no_bar(terminal: Terminal) -> None:

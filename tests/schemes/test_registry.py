@@ -73,7 +73,7 @@ async def test_schemes_that_are_not_allowed() -> None:
     for name in ("a", "b"):
         registry.register(name, named(log, name))
     await serve(registry, "a:x")
-    with pytest.raises(ProtocolUnknownError, match='^Protocol "b" is not among the schemes this manager allows$'):
+    with pytest.raises(ProtocolUnknownError, match=r'^Protocol "b" is not among the schemes this manager allows$'):
         await serve(registry, "b:x")
     with pytest.raises(ProtocolUnknownError, match="unknown"):
         await serve(registry, "absent:x")

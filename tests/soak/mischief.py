@@ -221,7 +221,7 @@ class Client:
 
     def _moment(self) -> float:
         """Seconds: often less than an exchange takes, sometimes more."""
-        return self.random.choice([0, 0.0005, 0.002, 0.01, 0.05]) * self.random.random()
+        return self.random.choice([0.0005, 0.002, 0.01, 0.05, 0.2]) * self.random.random()
 
 
 def check(request: trioreply.Request, body: bytes) -> None:

@@ -82,7 +82,6 @@ async def _perform(command: Demo | Fetch) -> int:
         try:
             await transfer(command, watchers)
         except CommandError as error:
-            stack.close()  # the bars, before something is printed below them
             raise CommandError(f"{error}{kept()}", error.code) from error
         return Exit.OK
     code, word = _SIGNALS[received[0]]

@@ -14,21 +14,15 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from attrs import field, frozen
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from .credentials import Challenge, Proxy
 from .events import Encrypted, Informational, Redirected, RequestSent, Retrying, SocketStartedConnecting
-from .headers import EMPTY, Headers, HeaderSource, make_headers
+from .headers import EMPTY, Headers, trusted_headers
 from .tls import Certificate, SslError
 from .urls import display
 
 A = TypeVar("A")
-
-
-def _response_headers(source: HeaderSource) -> Headers:
-    # What a codec made it has checked; checking it again would be a fifth of its work.
-    return source if isinstance(source, CIMultiDictProxy) else make_headers(source)
 
 
 @frozen
@@ -58,7 +52,7 @@ class ResponseHead:
 
     status_code: int | None = None
     reason: str = ""
-    headers: Headers = field(default=EMPTY, converter=_response_headers, hash=False)
+    headers: Headers = field(default=EMPTY, converter=trusted_headers, hash=False)
     http_version: str = ""
 
 
@@ -74,7 +68,7 @@ class ResponseData:
 class ResponseTrailers:
     """Fields after the body (RFC 9110 section 6.5)."""
 
-    headers: Headers = field(converter=_response_headers, hash=False)
+    headers: Headers = field(converter=trusted_headers, hash=False)
 
 
 Message = (

@@ -113,6 +113,11 @@ class Pool:
         self._leases.remove(lease)
         self._return(lease._ticket)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is kept any more."""
+        return self._is_closed
+
     def put_idle(self, origin: Origin, connection: Connection) -> None:
         """Keep a connection that was opened ahead of time, if there is room."""
         self._slots.put_idle(origin, connection, trio.current_time())

@@ -225,7 +225,7 @@ class Core:
             while not ready():
                 await self.readers.wait(ready)
             if self.state.failure is not None:
-                # A scope around us and the manager may have cancelled the exchange first. Then we are cancelled as well,
+                # A scope around us and the manager may have cancelled the exchange first. Then we are cancelled, too,
                 # and must not say that the reply was: nobody stopped it in particular.
                 await trio.lowlevel.checkpoint_if_cancelled()
         finally:
