@@ -44,10 +44,11 @@ python_use_unqualified_type_names = True
 
 nitpick_ignore_regex = [
     # Other projects' names: their inventories are not fetched while building.
-    (r"py:\w+", r"(trio|yarl|multidict|attrs?|ssl|socket|os|typing|collections|contextlib|enum|abc|pathlib)\..*"),
+    (r"py:\w+", r"(trio|yarl|multidict|attrs?|h11|ssl|socket|os|typing|collections|contextlib|enum|abc|math|pathlib)\..*"),
     # What signatures mention of the inside: aliases, type variables and protocols, which no reader needs to follow.
     (r"py:\w+", r"trioreply\._.*"),
-    ("py:class", r"ReplyLike|HeaderSource|URL"),
+    (r"py:\w+", r"trioreply\.testing\.[a-z_]+\..*"),
+    ("py:class", r"ReplyLike|HeaderSource|HeaderFields|URL|Ts"),
     ("py:obj", r"(Reply)?Owner\..*"),
     # A member of an enumeration, in the docstring of that enumeration.
     ("py:obj", r"NO_ERROR"),

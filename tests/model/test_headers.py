@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from trioreply._model.headers import (
     EMPTY,
     HeaderSource,
+    content_length,
     decode_text,
     encode_text,
     from_wire,
@@ -113,3 +114,18 @@ def test_checked_fields_of_a_codec_become_text() -> None:
     """Fields off the wire keep their order, repeats, spelling and bytes."""
     headers = from_wire([(b"Set-Cookie", b"a=\xff"), (b"Age", b"1"), (b"set-cookie", b"b")])
     assert list(headers.items()) == [("Set-Cookie", "a=\udcff"), ("Age", "1"), ("set-cookie", "b")]
+
+
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [
+        ("0", 0),
+        ("007", 7),
+        ("9" * 18, 10**18 - 1),
+        *((text, None) for text in ("9" * 19, "-1", "+1", "1, 1", "1_0", "\u0661", "\u00b2", "", "x")),
+        (None, None),
+    ],
+)
+def test_content_length(value: str | None, length: int | None) -> None:
+    """A Content-Length is ASCII digits of a sane number; anything else is no length."""
+    assert content_length(make_headers(None if value is None else {"Content-Length": value})) == length

@@ -31,7 +31,7 @@ from trioreply import (
 from trioreply._model.events import Encrypted
 from trioreply._model.headers import make_headers
 from trioreply._model.urls import make_url
-from trioreply._reply.state import ReplyState, content_length
+from trioreply._reply.state import ReplyState
 from trioreply.errors import OperationCanceledError, ProtocolFailure, UnknownContentError
 
 URL = make_url("http://alice:hush@h/p")
@@ -255,21 +255,6 @@ def test_how_much_is_still_to_come(
     if head is not None:
         take(state, head, ResponseData(came))
     assert state.remaining() == remaining
-
-
-@pytest.mark.parametrize(
-    ("value", "length"),
-    [
-        ("0", 0),
-        ("007", 7),
-        ("9" * 18, 10**18 - 1),
-        *((text, None) for text in ("9" * 19, "-1", "+1", "1, 1", "1_0", "\u0661", "\u00b2", "", "x")),
-        (None, None),
-    ],
-)
-def test_content_length(value: str | None, length: int | None) -> None:
-    """A Content-Length is ASCII digits of a sane number; anything else is no length."""
-    assert content_length(make_headers(None if value is None else {"Content-Length": value})) == length
 
 
 def test_nothing_to_send_is_sent_already() -> None:

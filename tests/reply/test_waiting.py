@@ -395,6 +395,7 @@ async def test_wait_metadata_of_a_redirect() -> None:
 async def test_wait_metadata_without_a_head(steps: tuple[trioreply.Message, ...]) -> None:
     """Where the reply ends before there was a final head its error is raised."""
     async with open_reply(Script(*steps, TimeoutError("late"))) as reply:
+        await settle()
         with trio.testing.assert_checkpoints(), pytest.raises(TimeoutError, match="late"):
             await reply.wait_metadata()
 

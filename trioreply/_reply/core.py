@@ -266,7 +266,7 @@ class Core:
                 # Set once: a server that drips must not keep us.
                 self._user_deadline = min(self._user_deadline, now + DRAIN_SECONDS)
                 self.scope.deadline = self._user_deadline
-            case Rest.UPLOAD:
+            case _:
                 self.scope.deadline = min(self._user_deadline, now + self.owner.detached_timeout)
 
 

@@ -70,7 +70,7 @@ class QuestionDesk:
     def __init__(self) -> None:
         self._open: Ask | None = None
         self._reader: trio.lowlevel.Task | None = None
-        self._blocked: dict[trio.lowlevel.Task, int] = {}
+        self._blocked: set[trio.lowlevel.Task] = set()
         self.refuses_all = False
         """Set for replies without a reader, such as those of ``fetch``, and those whose event channel was closed."""
 
@@ -100,16 +100,14 @@ class QuestionDesk:
 
     def blocked(self, task: trio.lowlevel.Task) -> None:
         """``task`` enters another waiting method: rules (a) and (b)."""
-        self._blocked[task] = self._blocked.get(task, 0) + 1
+        self._blocked.add(task)
         if self._open is not None:
             self.event_wanted(task)
             self._reconsider()
 
     def unblocked(self, task: trio.lowlevel.Task) -> None:
         """``task`` is out of that method."""
-        self._blocked[task] -= 1
-        if not self._blocked[task]:
-            del self._blocked[task]
+        self._blocked.discard(task)
 
     def refuse(self) -> None:
         """Rules (c) and (d)."""

@@ -360,10 +360,8 @@ def _ready_read(state: ReplyState, now: float, message: Message | None) -> Event
 
 
 def _sent(state: ReplyState, now: float, message: Message | None) -> Event | None:
-    if state.up is None:
-        return None
-    is_first = "request_sent" not in state.marks
-    return state.up.progress() if is_first or state.sent_all or state.up.is_due(now) else None
+    up, is_first = state.up, "request_sent" not in state.marks
+    return up.progress() if up is not None and (is_first or state.sent_all or up.is_due(now)) else None
 
 
 def _received(state: ReplyState, now: float, message: Message | None) -> Event | None:

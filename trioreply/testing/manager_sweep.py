@@ -82,8 +82,7 @@ class ManagerSweep(Generic[M]):
     """The environment of a scenario that uses a manager; give `sweep_environment` a function that makes one.
 
     Args:
-        open_manager: `trioreply.open_manager`, or with `functools.partial` one with a configuration; called with
-            ``resolver`` and ``dialer``, on loopback with nothing.
+        open_manager: `trioreply.open_manager`, or a partial of it; gets ``resolver`` and ``dialer``, on loopback nothing.
         scenario: what is cancelled; gets this environment, with ``manager``, ``network``, ``origin`` and ``url``.
         routes: what the origin serves.
         owns_manager: whether the manager is opened and closed within what is cancelled.
