@@ -15,6 +15,8 @@ from trioreply._model.headers import (
     from_wire,
     is_token,
     make_headers,
+    trusted_headers,
+    with_missing,
 )
 
 TOKEN_CHARACTERS = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -114,6 +116,34 @@ def test_checked_fields_of_a_codec_become_text() -> None:
     """Fields off the wire keep their order, repeats, spelling and bytes."""
     headers = from_wire([(b"Set-Cookie", b"a=\xff"), (b"Age", b"1"), (b"set-cookie", b"b")])
     assert list(headers.items()) == [("Set-Cookie", "a=\udcff"), ("Age", "1"), ("set-cookie", "b")]
+
+
+def test_defaults_go_behind_and_under() -> None:
+    """Defaults are added behind the fields that are set, and none of those whose name is set already, in any case."""
+    defaults = make_headers([("User-Agent", "x"), ("Accept", "1"), ("Accept", "2")])
+    own = make_headers([("accept", "own"), ("X", "y")])
+    assert list(with_missing(own, defaults).items()) == [("accept", "own"), ("X", "y"), ("User-Agent", "x")]
+    assert list(with_missing(make_headers({"user-agent": "z"}), defaults).items()) == [
+        ("user-agent", "z"),
+        ("Accept", "1"),
+        ("Accept", "2"),
+    ]
+
+
+def test_defaults_are_not_copied_without_need() -> None:
+    """Where one side adds nothing the other is taken as it is: this is on the way of every request."""
+    defaults, own = make_headers({"A": "1"}), make_headers({"a": "2"})
+    assert with_missing(EMPTY, defaults) is defaults
+    assert with_missing(own, defaults) is own
+
+
+def test_fields_of_a_codec_are_not_checked_again() -> None:
+    """Headers that are headers already are trusted; anything else is checked."""
+    headers = make_headers({"A": "1"})
+    assert trusted_headers(headers) is headers
+    assert trusted_headers({"a": "1"}) == headers
+    with pytest.raises(ValueError, match=r"^headers: "):
+        trusted_headers({"A": "\n"})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from yarl import URL
 from trioreply import CacheLoad, Http2, LoadControl, Operation, Priority, RedirectPolicy, Request
 from trioreply._model.bodies import BytesBody
 from trioreply._model.headers import make_headers
-from trioreply._model.request import RequestChanges, RequestFields
+from trioreply._model.request import RequestChanges, RequestDefaults, RequestFields
 
 NUMBERS = [
     "max_redirects",
@@ -250,6 +250,17 @@ def test_equality_ignores_user_data() -> None:
     assert hash(one) == hash(two)
     assert one.body == BytesBody(b"data")
     assert one != two.replace(body=b"other")
+
+
+def test_defaults_of_a_manager() -> None:
+    """A manager's headers and timeout stand in where a request says nothing, and only there."""
+    defaults = RequestDefaults(make_headers({"User-Agent": "x", "A": "1"}), transfer_timeout=5)
+    plain = defaults.complete(Request("http://h/"))
+    assert (plain.headers, plain.transfer_timeout) == (defaults.headers, 5)
+    own = defaults.complete(Request("http://h/", headers={"a": "2"}, transfer_timeout=math.inf))
+    assert list(own.headers.items()) == [("a", "2"), ("User-Agent", "x")]
+    assert own.transfer_timeout == math.inf
+    assert RequestDefaults().complete(Request("http://h/")) == Request("http://h/")
 
 
 @given(st.text("abcdefgh", min_size=12, max_size=20))

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from trioreply import ConnectionLeased, Message, Request, RequestSent, ResponseHead
+from trioreply import ConnectionLeased, Message, RedirectQuestion, Request, RequestSent, ResponseHead
 from trioreply._model.bodies import BodySource
-from trioreply._policies.pipeline import build
+from trioreply._policies.pipeline import WrappedSink, build
 from trioreply._policies.resend import may_resend, resend
 from trioreply.abc import Handler, Sink
 from trioreply.errors import ProtocolFailure, RemoteHostClosedError, ReplyError
@@ -120,6 +120,16 @@ async def test_success_is_not_repeated() -> None:
     handler, requests = failing([KEPT, ResponseHead(200)], [ResponseHead(500)])
     await resend(handler)(Request("http://h/"), RecordingSink())
     assert len(requests) == 1
+
+
+async def test_a_wrapped_sink_passes_everything_on() -> None:
+    """A policy that is interested in nothing changes nothing."""
+    sink = RecordingSink()
+    wrapped = WrappedSink(sink)
+    question = RedirectQuestion(301, Request("http://h/").url)
+    await wrapped.put(ResponseHead(200))
+    assert await wrapped.ask(question) is None
+    assert (sink.messages, sink.questions) == ([ResponseHead(200)], [question])
 
 
 async def test_the_first_policy_is_the_outermost() -> None:

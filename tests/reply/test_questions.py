@@ -239,7 +239,7 @@ async def test_the_last_reader_is_itself_waiting_elsewhere() -> None:
 
 
 async def test_a_living_reader_keeps_the_question_open() -> None:
-    """A reader of events that is busy elsewhere is expected back, though another task waits for the body."""
+    """A reader of events that is busy elsewhere is expected back, though others wait for the body, or end."""
     script = Script(CONNECTING)
     async with open_reply(script) as reply, trio.open_nursery() as nursery:
         await reply.events.receive()
@@ -247,6 +247,8 @@ async def test_a_living_reader_keeps_the_question_open() -> None:
         script.put(TlsQuestion(ERRORS))
         script.respond()
         script.end()
+        await settle()
+        nursery.start_soon(trio.lowlevel.checkpoint)
         await settle()
         assert script.answers == []
         (await receive_question(reply)).ignore()

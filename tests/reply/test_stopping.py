@@ -16,9 +16,7 @@ import trioreply
 from trioreply import (
     BodySource,
     ErrorOccurred,
-    Event,
     Finished,
-    MetaDataChanged,
     NetworkError,
     Progress,
     Reply,
@@ -479,19 +477,3 @@ async def test_a_dropped_reply_is_freed_at_once() -> None:
             assert gone() is None
         finally:
             gc.enable()
-
-
-async def test_observers_see_every_reply() -> None:
-    """An observer gets pairs of reply and event, and is never told more than the reply's own reader."""
-    script = receiving()
-    script.end()
-    async with open_scripted(script) as manager, manager.observe() as seen:
-        async with manager.get(URL) as reply:
-            await reply.wait_finished()
-        own = [Finished(NetworkError.NO_ERROR)]
-        got: list[tuple[Reply, Event]] = []
-        while not got or got[-1][1] not in own:
-            got.append(await seen.receive())
-        assert {watched for watched, _ in got} == {reply}
-        assert [type(event).__name__ for _, event in got] == ["MetaDataChanged", "ReadyRead", "Progress", "Finished"]
-        assert got[0][1] == MetaDataChanged(200, reply.headers)

@@ -27,11 +27,17 @@ class ReceivedRequest:
     headers: HeaderFields = field(default=(), kw_only=True)
     """Names in lower case and values, in the order of the wire; Latin-1."""
     http_version: str = field(default="1.1", kw_only=True)
-    body: bytes = field(default=b"", kw_only=True)
-    """As much of the body as the server has read."""
+    _pieces: list[bytes] = field(factory=list, init=False, repr=False)
     trailers: HeaderFields = field(default=(), kw_only=True)
     is_complete: bool = field(default=False, kw_only=True)
     """Whether the end of the body has been read."""
+
+    @property
+    def body(self) -> bytes:
+        """As much of the body as the server has read."""
+        if len(self._pieces) > 1:
+            self._pieces[:] = [b"".join(self._pieces)]
+        return self._pieces[0] if self._pieces else b""
 
     @property
     def path(self) -> str:
@@ -54,7 +60,8 @@ class ReceivedRequest:
             self.trailers = decode_fields(event.headers)
             self.is_complete = True
         piece = bytes(event.data) if isinstance(event, h11.Data) else b""
-        self.body += piece
+        if piece:
+            self._pieces.append(piece)
         return piece
 
 
