@@ -44,7 +44,10 @@ python_use_unqualified_type_names = True
 
 nitpick_ignore_regex = [
     # Other projects' names: their inventories are not fetched while building.
-    (r"py:\w+", r"(trio|yarl|multidict|attrs?|h11|ssl|socket|os|typing|collections|contextlib|enum|abc|math|pathlib)\..*"),
+    (
+        r"py:\w+",
+        r"(trio|yarl|multidict|attrs?|h11|ssl|socket|os|typing|collections|contextlib|enum|abc|math|pathlib)\..*",
+    ),
     # What signatures mention of the inside: aliases, type variables and protocols, which no reader needs to follow.
     (r"py:\w+", r"trioreply\._.*"),
     (r"py:\w+", r"trioreply\.testing\.[a-z_]+\..*"),

@@ -151,6 +151,14 @@ async def test_a_read_of_more_than_the_limit_does_not_hang(
             assert len(await read(reply)) == 12 * len(PIECE)
 
 
+async def test_a_read_gets_no_more_than_it_needs() -> None:
+    """As soon as what is wanted lies there the limit holds, before the reader has taken it."""
+    script = long_response(20, b"12345")
+    async with open_reply(script, read_buffer_size=5) as reply:
+        assert len(await reply.read_exactly(10)) == 10
+        assert script.done == 2
+
+
 async def test_the_limit_holds_again_after_such_a_read() -> None:
     """After a large read the limit is what it was."""
     async with open_reply(long_response(20, b"12345"), read_buffer_size=5) as reply:

@@ -6,7 +6,7 @@ import pytest
 from attrs import frozen
 
 from trioreply import Message, Operation, Request, RequestProgress, RequestSent, ResponseData, ResponseHead
-from trioreply._reply.closing import DRAIN_LIMIT, Remainder, Rest
+from trioreply._reply.closing import Remainder, Rest
 from trioreply._reply.state import ReplyState
 
 DROP, DRAIN, UPLOAD = Rest.DROP, Rest.DRAIN, Rest.UPLOAD
@@ -36,15 +36,15 @@ CASES = [
     Case("nothing has come", (), (DROP,)),
     Case("nothing has come, and nothing is an empty body", (), (DROP,), body=b""),
     Case("a short rest", (head(10),), (DRAIN,)),
-    Case("the longest rest", (head(DRAIN_LIMIT),), (DRAIN,)),
-    Case("too long a rest", (head(DRAIN_LIMIT + 1),), (DROP,)),
-    Case("the end of something long", (head(DRAIN_LIMIT + 5), ResponseData(b"12345")), (DRAIN,)),
+    Case("the longest rest", (head(65_536),), (DRAIN,)),
+    Case("too long a rest", (head(65_537),), (DROP,)),
+    Case("the end of something long", (head(65_541), ResponseData(b"12345")), (DRAIN,)),
     Case("an unknown rest", (head(),), (DROP,)),
     Case("no content", (head(status=204),), (DRAIN,)),
     Case("not modified", (head(10**6, status=304),), (DRAIN,)),
     Case("HEAD", (head(10**6),), (DRAIN,), operation=Operation.HEAD),
     Case("draining to the end", (head(8),), (DRAIN, DRAIN, DRAIN), (ResponseData(b"1234"), ResponseData(b"5678"))),
-    Case("compressed data", (head(DRAIN_LIMIT + 5), ResponseData(b"x" * 100, wire_size=5)), (DRAIN,)),
+    Case("compressed data", (head(65_541), ResponseData(b"x" * 100, wire_size=5)), (DRAIN,)),
     Case("more than announced", (head(1),), (DRAIN, DRAIN), (ResponseData(b"123"),)),
     Case("an upload that has not begun", (), (UPLOAD, UPLOAD), (RequestSent(),), b"data"),
     Case("an upload under way", (HALF,), (UPLOAD, UPLOAD), (RequestProgress(3, 4),), b"data"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from contextvars import ContextVar
+
 import pytest
 import trio
 
@@ -24,14 +27,8 @@ from trioreply.abc import Sink
 
 from .scripted import URL, Script, open_scripted, rest_of, settle
 
+NAME: ContextVar[str] = ContextVar("NAME", default="the manager's")
 CANCELED = NetworkError.OPERATION_CANCELED
-
-
-async def hold(manager: Manager, replies: list[Reply]) -> None:
-    """Open a reply and stay in its block until it has finished."""
-    async with manager.get(URL) as reply:
-        replies.append(reply)
-        await reply.wait_finished()
 
 
 async def test_replies_open_elsewhere_end_with_the_manager() -> None:
@@ -39,7 +36,13 @@ async def test_replies_open_elsewhere_end_with_the_manager() -> None:
     script, replies = Script(), list[Reply]()
     async with trio.open_nursery() as nursery:
         async with open_scripted(script) as manager:
-            nursery.start_soon(hold, manager, replies)
+
+            @nursery.start_soon
+            async def hold() -> None:
+                async with manager.get(URL) as reply:
+                    replies.append(reply)
+                    await reply.wait_finished()
+
             await settle()
         assert replies[0].error is CANCELED
     assert script.cancelled
@@ -49,7 +52,7 @@ async def test_replies_open_elsewhere_end_with_the_manager() -> None:
 async def test_detached_uploads_and_the_end_of_the_manager(failing: bool) -> None:
     """A manager that is left normally waits for detached uploads; left through an exception it aborts them."""
     script = Script(RequestProgress(2, 4), RequestSent())
-    with pytest.RaisesGroup(KeyError) if failing else trio.fail_after(5):
+    with pytest.raises(ExceptionGroup) if failing else contextlib.nullcontext():
         async with trio.open_nursery() as nursery, open_scripted(script) as manager:
             async with manager.post(URL, b"data"):
                 await settle()
@@ -97,20 +100,21 @@ async def test_observed_events_coalesce_by_reply() -> None:
 
 async def test_observing_ends_with_the_manager() -> None:
     """An observer that outlives the manager, or comes too late, is told that there is no more."""
-    manager_of_later: list[Manager] = []
-
-    async def watch(manager: Manager) -> None:
-        async with manager.observe() as seen:
-            watching.set()
-            assert [event async for _, event in seen] == []
-
-    watching = trio.Event()
+    watching, told = trio.Event(), list[str]()
     async with trio.open_nursery() as nursery:
         async with trioreply.open_manager() as manager:
-            manager_of_later.append(manager)
-            nursery.start_soon(watch, manager)
+
+            @nursery.start_soon
+            async def watch() -> None:
+                async with manager.observe() as seen:
+                    watching.set()
+                    assert [event async for _, event in seen] == []
+                told.append("the end")
+
             await watching.wait()
-    await watch(manager_of_later[0])
+    async with manager.observe() as seen:
+        assert [event async for _, event in seen] == []
+    assert told == ["the end"]
 
 
 async def test_an_observer_that_left_is_told_nothing() -> None:
@@ -125,6 +129,45 @@ async def test_an_observer_that_left_is_told_nothing() -> None:
             assert await reply.wait_finished() is NetworkError.NO_ERROR
         with pytest.raises(trio.ClosedResourceError):
             await seen.receive()
+
+
+async def test_code_runs_in_the_context_of_who_opened_the_reply() -> None:
+    """A handler sees the context variables of the task that opened the reply, and not those of the manager's task."""
+    seen: list[str] = []
+
+    async def look(_request: Request, sink: Sink) -> None:
+        seen.append(NAME.get())
+        await sink.put(ResponseHead())
+
+    async def open_as(manager: Manager, name: str) -> None:
+        NAME.set(name)
+        async with manager.get(URL) as reply:
+            await reply.wait_finished()
+
+    async with trioreply.open_manager() as manager:
+        manager.register_scheme("test", look)
+        async with trio.open_nursery() as nursery:
+            for name in ("one", "two"):
+                nursery.start_soon(open_as, manager, name)
+    assert sorted(seen) == ["one", "two"]
+
+
+async def test_fetch_is_one_of_the_replies() -> None:
+    """A ``fetch`` under way counts as a running reply, ends with the manager, and needs an open one."""
+    script = Script()
+    async with trio.open_nursery() as nursery:
+        async with open_scripted(script) as manager:
+
+            @nursery.start_soon
+            async def fetch() -> None:
+                with pytest.raises(trioreply.OperationCanceledError):
+                    await manager.fetch(URL)
+
+            await settle()
+            assert manager.statistics().replies_running == 1
+    assert script.cancelled
+    with pytest.raises(trio.ClosedResourceError):
+        await manager.fetch(URL)
 
 
 async def test_sending_does_not_change_the_request() -> None:

@@ -328,6 +328,23 @@ async def test_abort_wakes_readers(wait: Wait) -> None:
         reply.abort()
 
 
+@each_reading
+async def test_a_cancelled_reader_is_cancelled(wait: Wait) -> None:
+    """A task that is cancelled in the moment in which the reply fails says Cancelled, as everybody around it does."""
+    scope = trio.CancelScope()
+    async with open_reply(Script()) as reply, trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def read() -> None:
+            with scope:
+                await wait(reply)
+
+        await settle()
+        reply.abort()
+        scope.cancel()
+    assert scope.cancelled_caught
+
+
 async def test_each_raise_is_an_exception_of_its_own() -> None:
     """The reply's error is made anew for everybody who gets it: with URL, status, reply and cause, and own frames."""
     cause = OSError("reset")
