@@ -75,6 +75,9 @@ from ._model.events import (
     SocketStartedConnecting,
     SslErrors,
 )
+from ._model.headers import (
+    HeaderSource,
+)
 from ._model.limits import (
     Limits,
 )
@@ -131,6 +134,9 @@ from ._reply.reply import (
 from ._version import (
     __version__,
 )
+from ._wire.h1_rules import (
+    WireLimits,
+)
 
 __all__ = (
     "Attribute",
@@ -156,6 +162,7 @@ __all__ = (
     "ErrorOccurred",
     "Event",
     "Finished",
+    "HeaderSource",
     "HostNotFoundError",
     "Http2",
     "Informational",
@@ -224,6 +231,7 @@ __all__ = (
     "UnknownNetworkError",
     "UnknownProxyError",
     "UnknownServerError",
+    "WireLimits",
     "__version__",
     "fetch",
     "open_manager",

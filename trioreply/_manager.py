@@ -40,7 +40,7 @@ from ._net.dial import SystemResolver, TcpDialer
 from ._net.interfaces import Dialer, Resolver
 from ._net.pool import Pool
 from ._net.slots import SlotCounts
-from ._net.upload import Uploads
+from ._net.upload import RunSync, Uploads
 from ._policies.deadlines import deadlines
 from ._policies.pipeline import build
 from ._policies.resend import resend
@@ -52,6 +52,7 @@ from ._schemes.http import HttpEnvironment, http, open_connection
 from ._schemes.registry import Registry
 from ._version import __version__
 from ._wire.h1 import H11Codec
+from ._wire.h1_rules import DEFAULT_LIMITS, WireLimits
 
 POLICIES: tuple[Policy, ...] = (
     deadlines,  # outermost: whatever the others do within takes its time from the same budget
@@ -71,6 +72,8 @@ class ManagerConfig(TypedDict, total=False):
     connect_timeout: float
     detached_timeout: float
     limits: Limits
+    wire_limits: WireLimits
+    run_sync: RunSync
     resolver: Resolver
     dialer: Dialer
     ssl_errors: Callable[[Reply, SslErrors], Awaitable[None]] | None
@@ -127,8 +130,8 @@ class Manager:
             pool=self._pool,
             resolver=config.get("resolver") or SystemResolver(),
             dialer=config.get("dialer") or TcpDialer(),
-            make_codec=H11Codec,
-            uploads=Uploads(run_sync=trio.to_thread.run_sync),
+            make_codec=partial(H11Codec, config.get("wire_limits", DEFAULT_LIMITS)),
+            uploads=Uploads(run_sync=config.get("run_sync", trio.to_thread.run_sync)),
             connect_timeout=config.get("connect_timeout", 30.0),
             close_later=lambda stream: self._nursery.start_soon(trio.aclose_forcefully, stream),
         )

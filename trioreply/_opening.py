@@ -76,6 +76,8 @@ def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
             * ``connect_timeout``: seconds for name resolution and connecting; default 30.
             * ``detached_timeout``: seconds without progress that an upload behind a closed reply may take; default 30.
             * ``limits``: how many connections; see `Limits`.
+            * ``wire_limits``: how much a server may send of anything but content; see `WireLimits`.
+            * ``run_sync``: calls what may block; default `trio.to_thread.run_sync`. Your own may have a limiter.
             * ``resolver``, ``dialer``: replace name resolution and connecting; see `trioreply.abc`.
             * ``ssl_errors``, ``authenticator``, ``proxy_authenticator``, ``redirect_verifier``: handlers
               ``async (reply, event)`` that may answer a question on the event before the reply's reader is asked.

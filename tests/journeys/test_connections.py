@@ -16,9 +16,11 @@ from trioreply import (
     NetworkError,
     OperationCanceledError,
     Priority,
+    ProtocolFailure,
     ProtocolUnknownError,
     RemoteHostClosedError,
     TemporaryNetworkFailureError,
+    WireLimits,
 )
 from trioreply.errors import ConnectionRefusedError as ReplyRefusedError
 from trioreply.testing import (
@@ -186,6 +188,17 @@ async def test_the_reaper_notices_what_died(autojump_clock: MockClock, memory: P
         died.set()
         await trio.sleep(6)
         assert manager.statistics().idle == 0
+
+
+async def test_what_a_server_may_send_is_configurable(place: Place) -> None:
+    """The limits on heads are the manager's: what exceeds them is a protocol failure."""
+    routes = {"/": OriginResponse(headers=[("X-Long", "x" * 3000)])}
+    async with place.origin(routes) as origin:
+        async with place.open_manager() as manager:
+            assert (await manager.fetch(origin.url())).status_code == 200
+        async with place.open_manager(wire_limits=WireLimits(header_block=2000)) as manager:
+            with pytest.raises(ProtocolFailure):
+                await manager.fetch(origin.url())
 
 
 async def test_preconnect(place: Place) -> None:

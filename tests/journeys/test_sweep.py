@@ -213,7 +213,7 @@ async def test_cancelled_at_each_step(
     steps = await sweep_environment(
         lambda: ManagerSweep(open_manager, scenario, routes=ROUTES, owns_manager=owns_manager)
     )
-    assert steps > 3
+    assert steps > 0
 
 
 @pytest.mark.parametrize("scenario", [get, upload_bytes, upload_file, closed_upload, early_413, queued])

@@ -196,8 +196,9 @@ async def test_waiting_for_events_lets_the_network_go_on(autojump_clock: MockClo
             assert reply.bytes_available == 4 * MIB
 
 
-async def test_no_timeout_at_all(autojump_clock: MockClock, memory: Place) -> None:
-    """A request switches the manager's timeout off with `math.inf`."""
+@pytest.mark.parametrize("never", [0, math.inf])
+async def test_no_timeout_at_all(never: float, autojump_clock: MockClock, memory: Place) -> None:
+    """A request switches the manager's timeout off with 0, as in Qt, or with `math.inf`."""
     peer = ScriptedPeer(ReceiveRequest(), SendSlowly(OK + b"Content-Length: 0\r\n\r\n", size=20, delay=1000))
     async with memory.serve(peer) as url, memory.open_manager(transfer_timeout=2) as manager:
-        assert (await manager.fetch(url, transfer_timeout=math.inf)).status_code == 200
+        assert (await manager.fetch(url, transfer_timeout=never)).status_code == 200

@@ -32,6 +32,7 @@ from trioreply.testing import (
     ScriptedPeer,
     Send,
     Stall,
+    run_sync_inline,
 )
 
 from .conftest import Place
@@ -127,6 +128,18 @@ async def test_a_body_that_raises_harms_its_own_reply_only(place: Place) -> None
                 reply.raise_for_error()
         assert isinstance(raised.value.__cause__, ZeroDivisionError)
         assert (await manager.fetch(origin.url())).body == b"fine"
+
+
+async def test_files_go_through_the_runner_that_was_given(
+    autojump_clock: MockClock, memory: Place, tmp_path: Path
+) -> None:
+    """``run_sync`` replaces worker threads, so that an upload from a file can be tested on a mock clock."""
+    path = tmp_path / "body"
+    path.write_bytes(BODY)
+    routes = {"/": OriginResponse()}
+    async with memory.origin(routes) as origin, memory.open_manager(run_sync=run_sync_inline) as manager:
+        await manager.fetch(origin.url(), verb="PUT", body=path, transfer_timeout=1)
+    assert origin.requests[0].body == BODY
 
 
 async def test_a_missing_file(place: Place, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ class Request:
     redirect_policy: RedirectPolicy = field(default=RedirectPolicy.NO_LESS_SAFE, kw_only=True)
     max_redirects: int = field(default=50, kw_only=True)
     transfer_timeout: float | None = field(default=None, kw_only=True)
-    """Seconds without progress of a body in either direction; `math.inf` switches the manager's value off."""
+    """Seconds without progress of a body in either direction; 0 switches the manager's value off (as Qt)."""
     connect_timeout: float | None = field(default=None, kw_only=True)
     """Seconds for name resolution, connecting, proxy and TLS together."""
     read_buffer_size: int | None = field(default=None, kw_only=True)

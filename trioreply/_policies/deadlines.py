@@ -29,7 +29,7 @@ def deadlines(handler: Handler) -> Handler:
 
     async def with_deadline(request: Request, sink: Sink) -> None:
         timeout = request.transfer_timeout
-        if timeout is None or timeout == math.inf:
+        if not timeout or timeout == math.inf:
             await handler(request, sink)
             return
         with trio.move_on_after(timeout) as scope:

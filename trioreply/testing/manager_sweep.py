@@ -82,7 +82,7 @@ class ManagerSweep(Generic[M]):
     """The environment of a scenario that uses a manager; give `sweep_environment` a function that makes one.
 
     Args:
-        open_manager: `trioreply.open_manager`, or a partial of it; gets ``resolver`` and ``dialer``, on loopback nothing.
+        open_manager: `trioreply.open_manager`, or a partial of it; gets ``resolver`` and ``dialer`` if in memory.
         scenario: what is cancelled; gets this environment, with ``manager``, ``network``, ``origin`` and ``url``.
         routes: what the origin serves.
         owns_manager: whether the manager is opened and closed within what is cancelled.
