@@ -86,6 +86,9 @@ def test_requests_are_frozen_and_slotted() -> None:
             setattr(request, name, "x")
     with pytest.raises(TypeError):
         make(nonsense=1)
+    positional: list[object] = [Operation.GET]
+    with pytest.raises(TypeError):
+        Request("http://h/", *positional)
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,9 @@ async def test_no_progress_is_a_timeout(autojump_clock: MockClock) -> None:
         await deadlines(handler_of(pause(11)))(Request(URL, transfer_timeout=TIMEOUT), RecordingSink())
 
 
-@pytest.mark.parametrize("limit", [None, math.inf])
+@pytest.mark.parametrize("limit", [None, 0, math.inf])
 async def test_without_a_timeout_it_takes_what_it_takes(autojump_clock: MockClock, limit: float | None) -> None:
-    """No timeout, or an infinite one, lets an exchange stand still for ever."""
+    """No timeout, an infinite one, or one of 0 (as in Qt), lets an exchange stand still for ever."""
     assert await time_of(pause(10**6), limit=limit) == (10**6, False)
 
 
