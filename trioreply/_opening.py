@@ -38,7 +38,7 @@ class OpenManager:
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         manager = self._manager
         manager._replies.accepting = False
         try:
@@ -46,20 +46,17 @@ class OpenManager:
                 await manager._finish()
         finally:
             await manager._tear_down()
-            absorbed = await self._leave_nursery(exc_type, exc, traceback)
-        return absorbed
+            await self._leave_nursery(exc)
 
-    async def _leave_nursery(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    async def _leave_nursery(self, exc: BaseException | None) -> None:
         try:
-            return await self._nursery_block.__aexit__(exc_type, exc, traceback)
+            # Not told of ``exc``: it would come back in a group, or, if it is one itself, as a copy.
+            await self._nursery_block.__aexit__(None, None, None)
         except BaseExceptionGroup as group:
-            _, others = group.split(lambda error: error is exc or isinstance(error, trio.Cancelled))
+            _, others = group.split(trio.Cancelled)
             if exc is None or others is not None:
                 raise
-            # Only the block's own exception, and tasks that a scope around us cancelled: what counts is the former.
-            return False
+            # Only tasks that a scope around us cancelled: what counts is the exception on its way out.
 
 
 def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:

@@ -302,17 +302,27 @@ async def test_an_exception_leaves_as_itself_even_under_cancellation(place: Plac
                         raise ZeroDivisionError
 
 
+async def test_a_group_leaves_the_managers_block_as_itself(place: Place) -> None:
+    """A group that was raised in the block, such as by a nursery, is not wrapped in another, and not copied."""
+    group = ExceptionGroup("mine", [ZeroDivisionError(), ExceptionGroup("inner", [ValueError()])])
+    with pytest.raises(ExceptionGroup) as raised:
+        async with place.open_manager():
+            raise group
+    assert raised.value is group
+
+
 async def test_a_keyboard_interrupt_in_an_exchange_is_not_hidden(place: Place) -> None:
     """What is no `Exception` propagates out of the manager."""
 
     async def interrupted(request: trioreply.Request, sink: object) -> None:
         raise KeyboardInterrupt
 
-    with pytest.RaisesGroup(KeyboardInterrupt):
+    with pytest.raises(BaseExceptionGroup) as raised:
         async with place.open_manager() as manager:
             manager.register_scheme("boom", interrupted)
             async with manager.get("boom:x") as reply:
                 await reply.wait_finished()
+    assert raised.group_contains(KeyboardInterrupt)
     assert reply.error is NetworkError.OPERATION_CANCELED
 
 

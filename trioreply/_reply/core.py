@@ -245,9 +245,20 @@ class Core:
         error.locate(url=display(state.url), status_code=state.status_code, reply=reply)
         return error
 
-    def transfer_error(self) -> ReplyError | None:
-        """As `error`, but only for a failed transfer: an HTTP status is not one."""
-        return None if self.state.failure is None else self.error()
+    def raise_error(self) -> None:
+        """Raise `error`, if there is one."""
+        error = self.error()
+        if error is not None:
+            try:
+                raise error
+            finally:
+                # Its traceback holds this frame: together they would keep the reply until the garbage is collected.
+                del error
+
+    def raise_transfer_error(self) -> None:
+        """As `raise_error`, but only for a failed transfer: an HTTP status is not one."""
+        if self.state.failure is not None:
+            self.raise_error()
 
     def _end(self, events: list[Event]) -> None:
         """Deliver the last events, if these are they, and let go of everybody who waits."""

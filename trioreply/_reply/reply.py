@@ -83,9 +83,7 @@ class Reply(Waiting):
         Raises:
             ReplyError: the reply's error, HTTP statuses from 400 on included (`NetworkError.exception`).
         """
-        error = self._core.error()
-        if error is not None:
-            raise error
+        self._core.raise_error()
 
     async def _released_or_aborted(self) -> None:
         """A checkpoint that lasts until all is released; if it is cancelled, what still runs is aborted first."""

@@ -48,7 +48,7 @@ class Waiting(Device):
             if data:
                 self._core.room_made()
             else:
-                self._raise_transfer_error()
+                self._core.raise_transfer_error()
             return data
 
     async def read_all(self, max_size: int | None = None) -> bytes:
@@ -65,7 +65,7 @@ class Waiting(Device):
             if max_size is not None and len(buffer) > max_size:
                 self._core.refuse_size(max_size)
                 self._raise_too_large(max_size)
-            self._raise_transfer_error()
+            self._core.raise_transfer_error()
             return buffer.read()
 
     async def read_exactly(self, n: int) -> bytes:
@@ -82,7 +82,7 @@ class Waiting(Device):
             await self._until(n)
             available = self.bytes_available
             if available < n:
-                self._raise_transfer_error()
+                self._core.raise_transfer_error()
                 raise self._located(
                     UnknownContentError(f"the body ended after {available} of the {n} bytes that were to be read")
                 )
@@ -122,7 +122,7 @@ class Waiting(Device):
                 core.refuse_size(max_size)
                 self._raise_too_large(max_size)
             if end is None:
-                self._raise_transfer_error()
+                self._core.raise_transfer_error()
             return self.read_line()
 
     async def text(self, max_size: int | None = None) -> str:
@@ -159,8 +159,8 @@ class Waiting(Device):
         """
         core = self._core
         await core.wait_until(lambda: core.state.has_final_head or not core.state.is_running)
-        if not core.state.has_final_head and (error := core.error()) is not None:
-            raise error
+        if not core.state.has_final_head:
+            core.raise_error()
 
     async def wait_finished(self) -> NetworkError:
         """Until the reply has finished; how it ended. Never raises the reply's error.
@@ -195,13 +195,8 @@ class Waiting(Device):
     def _reading(self) -> _Reading:
         return _Reading(self._core)
 
-    def _raise_transfer_error(self) -> None:
-        error = self._core.transfer_error()
-        if error is not None:
-            raise error
-
     def _raise_too_large(self, max_size: int) -> None:
-        self._raise_transfer_error()
+        self._core.raise_transfer_error()
         # The reply had already finished well, so it keeps its own (happy) end.
         raise self._located(
             UnknownContentError(f"{self.bytes_available} bytes are unread, more than max_size={max_size}")
