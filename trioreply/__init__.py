@@ -4,10 +4,16 @@
 is read like a device. `fetch` does a whole exchange in one call. Start with the tutorial in the documentation.
 """
 
+from . import abc as abc
+from . import errors as errors
+from . import events as events
+from ._config import (
+    FetchFields,
+    ManagerConfig,
+)
 from ._facade import export
 from ._manager import (
     Manager,
-    ManagerConfig,
     ManagerStatistics,
 )
 from ._model.bodies import (
@@ -68,6 +74,7 @@ from ._model.events import (
     MetaDataChanged,
     Progress,
     ProxyAuthenticationRequired,
+    QuestionEvent,
     ReadyRead,
     Redirected,
     RequestSent,
@@ -106,7 +113,9 @@ from ._model.options import (
     RedirectPolicy,
 )
 from ._model.request import (
+    QuerySource,
     Request,
+    RequestChanges,
     RequestFields,
 )
 from ._model.response import (
@@ -125,10 +134,12 @@ from ._net.slots import (
     SlotCounts,
 )
 from ._opening import (
+    OpenManager,
     fetch,
     open_manager,
 )
 from ._reply.reply import (
+    OpenReply,
     Reply,
 )
 from ._version import (
@@ -161,6 +172,7 @@ __all__ = (
     "Encrypted",
     "ErrorOccurred",
     "Event",
+    "FetchFields",
     "Finished",
     "HeaderSource",
     "HostNotFoundError",
@@ -177,6 +189,8 @@ __all__ = (
     "MetaDataChanged",
     "NetworkError",
     "NetworkSessionFailedError",
+    "OpenManager",
+    "OpenReply",
     "Operation",
     "OperationCanceledError",
     "OperationNotImplementedError",
@@ -196,7 +210,9 @@ __all__ = (
     "ProxyNotFoundError",
     "ProxyTimeoutError",
     "ProxyType",
+    "QuerySource",
     "Question",
+    "QuestionEvent",
     "ReadyRead",
     "RedirectPolicy",
     "RedirectQuestion",
@@ -205,6 +221,7 @@ __all__ = (
     "Reply",
     "ReplyError",
     "Request",
+    "RequestChanges",
     "RequestFields",
     "RequestProgress",
     "RequestSent",

@@ -7,17 +7,19 @@ and the pipeline of policies they pass through.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from types import MappingProxyType
-from typing import TypedDict, Unpack, cast, final
+from typing import Unpack, cast, final
 
 import trio
 from attrs import frozen
 from yarl import URL
 
+from ._config import FetchFields, ManagerConfig, check_config
 from ._model.bodies import BodySource
 from ._model.errors import ReplyError
 from ._model.events import (
@@ -28,19 +30,18 @@ from ._model.events import (
     SslErrors,
 )
 from ._model.exchange import Handler, Policy
-from ._model.headers import HeaderSource, make_headers, with_missing
+from ._model.headers import make_headers, with_missing
 from ._model.limits import Limits
 from ._model.messages import Message
-from ._model.options import Operation
+from ._model.options import Operation, Priority
 from ._model.request import Request, RequestDefaults, RequestFields
 from ._model.response import Response
-from ._model.urls import make_url
+from ._model.urls import display, make_url
 from ._net.connection import Origin
 from ._net.dial import SystemResolver, TcpDialer
-from ._net.interfaces import Dialer, Resolver
 from ._net.pool import Pool
 from ._net.slots import SlotCounts
-from ._net.upload import RunSync, Uploads
+from ._net.upload import Uploads
 from ._policies.deadlines import deadlines
 from ._policies.pipeline import build
 from ._policies.resend import resend
@@ -52,42 +53,13 @@ from ._schemes.http import HttpEnvironment, http, open_connection
 from ._schemes.registry import Registry
 from ._version import __version__
 from ._wire.h1 import H11Codec
-from ._wire.h1_rules import DEFAULT_LIMITS, WireLimits
+from ._wire.h1_rules import DEFAULT_LIMITS
 
 POLICIES: tuple[Policy, ...] = (
     deadlines,  # outermost: whatever the others do within takes its time from the same budget
     resend,  # innermost: it repeats what went over one connection, and nothing else
 )
 """The pipeline, outermost first. A request passes through it downwards, what happens comes up through it."""
-
-
-class ManagerConfig(TypedDict, total=False):
-    """The keywords of `open_manager`."""
-
-    schemes: Iterable[str] | None
-    base_url: str | URL | None
-    headers: HeaderSource | None
-    user_agent: str
-    transfer_timeout: float | None
-    connect_timeout: float
-    detached_timeout: float
-    limits: Limits
-    wire_limits: WireLimits
-    run_sync: RunSync
-    resolver: Resolver
-    dialer: Dialer
-    ssl_errors: Callable[[Reply, SslErrors], Awaitable[None]] | None
-    authenticator: Callable[[Reply, AuthenticationRequired], Awaitable[None]] | None
-    proxy_authenticator: Callable[[Reply, ProxyAuthenticationRequired], Awaitable[None]] | None
-    redirect_verifier: Callable[[Reply, Redirected], Awaitable[None]] | None
-
-
-class FetchFields(RequestFields, total=False):
-    """The keywords of `Manager.fetch`: those of the verbs, and what the verb would say."""
-
-    operation: Operation
-    verb: str
-    body: BodySource | None
 
 
 @frozen(kw_only=True)
@@ -113,6 +85,8 @@ class Manager:
     _nursery: trio.Nursery  # set when the block is entered
 
     def __init__(self, config: ManagerConfig) -> None:
+        check_config(config)
+        self._is_left = False
         base_url = config.get("base_url")
         self._base_url = None if base_url is None else make_url(base_url, field="base_url")
         user_agent = config.get("user_agent", f"trioreply/{__version__}")
@@ -133,7 +107,7 @@ class Manager:
             make_codec=partial(H11Codec, config.get("wire_limits", DEFAULT_LIMITS)),
             uploads=Uploads(run_sync=config.get("run_sync", trio.to_thread.run_sync)),
             connect_timeout=config.get("connect_timeout", 30.0),
-            close_later=lambda stream: self._nursery.start_soon(trio.aclose_forcefully, stream),
+            close_later=self._close_later,
         )
         self._registry = Registry(config.get("schemes"))
         self._registry.register("http", partial(http, self._env))
@@ -242,16 +216,20 @@ class Manager:
         """
         target = self._absolute(url)
         if target.scheme != "http" or not target.raw_host:
-            raise ValueError(f"url: {url!s} has no connection to open; give a http: URL")
+            raise ValueError(f"url: {display(target)} has no connection to open; give a http: URL")
         self._replies.require_accepting()
         await trio.lowlevel.checkpoint()
         origin = Origin.of(target)
-        connection = await open_connection(self._env, origin, seconds=self._env.connect_timeout, sink=_Nobody())
-        if self._pool.is_closed:
-            # The manager was left while we dialled. We are not its task, so it did not wait for us.
-            await connection.aclose()
-            raise trio.ClosedResourceError("this manager is closed; preconnect inside its block")
-        self._pool.put_idle(origin, connection)
+        try:
+            # Under the limits, like a request; a connection that is idle already will do.
+            async with self._pool.lease(origin, Priority.LOW, _Nobody()) as lease:
+                if lease.connection is None:
+                    seconds = self._env.connect_timeout
+                    lease.attach(await open_connection(self._env, origin, seconds=seconds, sink=_Nobody()))
+        except ReplyError as error:
+            error.locate(url=display(target), status_code=None, reply=None)
+            raise
+        self._replies.require_accepting()  # else it was left meanwhile, and has kept nothing
 
     def clear_connections(self) -> None:
         """Close all connections; replies that use one fail with OPERATION_CANCELED (``clearConnectionCache``)."""
@@ -326,6 +304,11 @@ class Manager:
         """Start a task that serves everybody, so it must not carry the context of whoever happened to come first."""
         contextvars.Context().run(self._nursery.start_soon, task)
 
+    def _close_later(self, stream: trio.abc.AsyncResource) -> None:
+        """Close somebody else's stream, which cannot be done without waiting."""
+        if not self._is_left:  # afterwards no task of ours can exist, and the stream is left to its own finalizer
+            self._spawn_long_lived(partial(_close_forcefully, stream))
+
     def _start(self, nursery: trio.Nursery) -> None:
         """The beginning: requests are taken from now on."""
         self._nursery = self._replies.nursery = nursery
@@ -345,6 +328,7 @@ class Manager:
         self._pool.shut_down()  # now, since the last replies have just given theirs back
         self._replies.end_observation()
         self._nursery.cancel_scope.cancel()
+        self._is_left = True
 
 
 def _question_handlers(config: ManagerConfig) -> Mapping[type, QuestionHandler]:
@@ -358,6 +342,11 @@ def _question_handlers(config: ManagerConfig) -> Mapping[type, QuestionHandler]:
     return cast("Mapping[type, QuestionHandler]", given)  # each is only called with the event it was made for
 
 
+async def _close_forcefully(stream: trio.abc.AsyncResource) -> None:
+    with contextlib.suppress(Exception):  # a fault of the stream's own must not harm everybody, and it is gone anyway
+        await trio.aclose_forcefully(stream)
+
+
 class _Nobody:
     """A sink for what nobody waits for."""
 
@@ -367,9 +356,10 @@ class _Nobody:
 
 def _response(reply: Reply, *, raise_for_error: bool) -> Response:
     core = reply._core  # fetch is part of the library; the reply never leaves it
-    error: ReplyError | None = core.error() if raise_for_error else core.transfer_error()
-    if error is not None:
-        raise error
+    if raise_for_error:
+        core.raise_error()
+    else:
+        core.raise_transfer_error()
     return Response(
         status_code=reply.status_code,
         reason=reply.reason,

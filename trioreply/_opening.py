@@ -14,9 +14,11 @@ from typing import Unpack
 import trio
 from yarl import URL
 
-from ._manager import FetchFields, Manager, ManagerConfig
+from ._config import FetchFields, ManagerConfig
+from ._manager import Manager
 from ._model.request import Request
 from ._model.response import Response
+from ._net.groups import raise_ungrouped
 
 
 class OpenManager:
@@ -55,6 +57,7 @@ class OpenManager:
         except BaseExceptionGroup as group:
             _, others = group.split(trio.Cancelled)
             if exc is None or others is not None:
+                await raise_ungrouped(group)
                 raise
             # Only tasks that a scope around us cancelled: what counts is the exception on its way out.
 
@@ -82,9 +85,6 @@ def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
     Raises:
         ValueError, TypeError: an option is impossible; the text starts with its name.
     """
-    unknown = config.keys() - ManagerConfig.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"open_manager() has no option {', '.join(sorted(unknown))}")
     return OpenManager(Manager(config))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import trio
+
 from trioreply._net.dial import TcpDialer
 from trioreply._net.stream import SocketStream
 
@@ -31,3 +33,19 @@ class WatchedDialer:
         # The same socket in a stream of the other class: nobody has used the first one yet.
         self.streams.append(CountedStream(stream._socket))
         return self.streams[-1]
+
+
+class HeldDialer(WatchedDialer):
+    """One that has connected and does not say so before it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dialed = trio.Event()
+        self.release = trio.Event()
+
+    async def dial(self, address: str, port: int) -> CountedStream:
+        """As `trioreply.abc.Dialer.dial`."""
+        stream = await super().dial(address, port)
+        self.dialed.set()
+        await self.release.wait()
+        return stream

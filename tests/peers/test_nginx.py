@@ -24,7 +24,7 @@ from trioreply import (
     Response,
 )
 
-from .dialing import WatchedDialer
+from .dialing import HeldDialer, WatchedDialer
 from .nginx import PAGE, SMALL, Nginx
 
 SECONDS = 20.0
@@ -358,3 +358,21 @@ async def test_closing_a_long_download(manager: Manager, nginx: Nginx) -> None:
     assert reply.error is NetworkError.OPERATION_CANCELED
     assert manager.statistics().connections == {}
     assert (await manager.fetch(nginx.url("/small"))).body == SMALL
+
+
+async def test_a_connection_opened_ahead_when_nobody_wants_it_any_more(nginx: Nginx) -> None:
+    """A manager that is left while another task connects ahead keeps nothing; that task learns that it is closed."""
+    dialer = HeldDialer()
+    with trio.fail_after(SECONDS):
+        async with trio.open_nursery() as nursery:
+            async with trioreply.open_manager(dialer=dialer) as manager:
+                nursery.start_soon(_connect_ahead_in_vain, manager, nginx)
+                await dialer.dialed.wait()
+            dialer.release.set()
+    assert dialer.streams[0]._socket.fileno() == -1
+    assert manager.statistics().connections == {}
+
+
+async def _connect_ahead_in_vain(manager: Manager, nginx: Nginx) -> None:
+    with pytest.raises(trio.ClosedResourceError, match="manager is closed"):
+        await manager.preconnect(nginx.url("/"))

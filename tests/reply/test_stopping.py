@@ -452,13 +452,12 @@ async def test_other_exceptions_go_through_the_manager() -> None:
         raise Stop
 
     replies: list[Reply] = []
-    with pytest.raises(BaseExceptionGroup) as caught:
+    with pytest.raises(Stop):
         async with trioreply.open_manager() as manager:
             manager.register_scheme("test", stop)
             async with manager.get(URL) as reply:
                 replies.append(reply)
                 await trio.sleep_forever()
-    assert caught.value.split(Stop)[1] is None
     assert replies[0].error is CANCELED
 
 

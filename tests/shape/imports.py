@@ -18,6 +18,7 @@ LAYERS = {
     "_net": 2,
     "_policies": 2,
     "_schemes": 3,
+    "_config": 4,
     "_manager": 4,
     "_opening": 4,
     "__init__": 5,
@@ -34,7 +35,8 @@ LAYERS = {
 _FACADE = 5
 _NEIGHBOURS = {
     "__init__": {"abc", "errors", "events"},
-    "_opening": {"_manager"},  # it opens one
+    "_manager": {"_config"},
+    "_opening": {"_config", "_manager"},  # it opens one
     "_cli": {"testing"},  # `trioreply demo` brings its own server
     "__main__": {"_cli"},
 }

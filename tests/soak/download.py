@@ -55,12 +55,17 @@ def memory(field: str) -> int:
     raise LookupError(field)
 
 
+def reset_peak() -> None:
+    """The peak of this process's memory is now what there is now."""
+    Path("/proc/self/clear_refs").write_text("5", "ascii")
+
+
 async def download(url: str, way: str) -> None:
     """Download, and print the report as JSON."""
     digest = hashlib.sha256()
     async with trioreply.open_manager() as manager:
         gc.collect()
-        Path("/proc/self/clear_refs").write_text("5", "ascii")  # the peak is now what there is now
+        reset_peak()
         idle = memory("VmRSS")
         async with manager.get(url) as reply:
             await WAYS[way](reply, digest.update)
@@ -70,4 +75,4 @@ async def download(url: str, way: str) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(download, *sys.argv[1:])
+    trio.run(download, sys.argv[1], sys.argv[2])

@@ -6,12 +6,13 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from typing import NoReturn
 
 import trio
 
 import trioreply
 from trioreply import Manager, NetworkError, ReplyError
-from trioreply.testing import OriginRequest, OriginResponse
+from trioreply.testing import OriginRequest, OriginResponse, Routes
 
 BODY = bytes(range(256)) * 100
 
@@ -102,13 +103,12 @@ async def reset_in_the_upload(request: OriginRequest) -> OriginResponse:
     return OriginResponse()
 
 
-async def never(request: OriginRequest) -> OriginResponse:
+async def never(request: OriginRequest) -> NoReturn:
     """No answer at all, and nothing of the body is read."""
     await trio.sleep_forever()
-    raise AssertionError  # pragma: no cover
 
 
-DOWNLOADS = {
+DOWNLOADS: Routes = {
     "/ok": OriginResponse(body=BODY),
     "/slow": slow,
     "/chunked": chunked,
@@ -123,7 +123,7 @@ DOWNLOADS = {
 COMPLETE = frozenset({"/ok", "/slow", "/chunked", "/closing", "/hints-first"})
 """The routes whose body is `BODY`, if nobody cancels."""
 
-UPLOADS = {
+UPLOADS: Routes = {
     "/measured": measured,
     "/slowly-measured": slowly_measured,
     "/early-413": early_413,
@@ -195,7 +195,7 @@ class Client:
         patience = self.random.randrange(6)
         async with self._manager.send(request) as reply:
             with trio.move_on_after(0.05):
-                async for event in reply:
+                async for _ in reply:
                     patience -= 1
                     if patience < 0 and stop != "aclose":
                         getattr(reply, stop)()

@@ -15,7 +15,7 @@ from trioreply.testing import Origin, open_origin
 from trioreply.testing.leaks import Snapshot
 
 from .mischief import BODY, COMPLETE, DOWNLOADS, UPLOADS, Client, many_at_once
-from .watching import Endings, is_at_rest, until_at_rest, watched_manager
+from .watching import is_at_rest, until_at_rest, watched_manager
 
 pytestmark = pytest.mark.soak
 
@@ -56,7 +56,6 @@ async def hammer(manager: Manager, origin: Origin, client: Callable[[int], Await
 async def test_random_cancels_leave_nothing_behind(seed: int) -> None:
     """After thousands of downloads stopped at random, from honest and from faulty routes, nothing is held."""
     before = Snapshot.take()
-    endings = Endings()
     with trio.fail_after(SECONDS):
         async with open_origin(DOWNLOADS) as origin, watched_manager(limits=LIMITS) as (manager, endings):
 
@@ -110,7 +109,6 @@ class Bodies:
 async def test_random_cancels_of_uploads_leave_nothing_behind(seed: int) -> None:
     """As above for uploads from memory, files and generators: no file, no thread and no connection is left."""
     before = Snapshot.take()
-    endings = Endings()
     with tempfile.TemporaryDirectory() as directory, trio.fail_after(SECONDS):
         bodies = Bodies(Path(directory))
         async with (

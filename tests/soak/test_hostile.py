@@ -76,7 +76,7 @@ class Pause:
 
     seconds: float
 
-    async def play(self, connection: PeerConnection) -> None:
+    async def play(self, _connection: PeerConnection) -> None:
         """Do it."""
         await trio.sleep(self.seconds)
 
@@ -103,7 +103,7 @@ ENDLESS: dict[str, tuple[Step, ...]] = {
 @pytest.mark.parametrize("size", [None, 1], ids=["at-once", "bytewise"])
 @pytest.mark.parametrize("what", ENDLESS)
 async def test_what_has_no_end_is_refused(
-    what: str, size: int | None, autojump_clock: MockClock, network: MemoryNetwork, manager: Manager
+    what: str, *, size: int | None, autojump_clock: MockClock, network: MemoryNetwork, manager: Manager
 ) -> None:
     """Endless framing is PROTOCOL_FAILURE before it is a mebibyte, however it is cut up; the connection is closed."""
     peer = ScriptedPeer(ReceiveRequest(), *ENDLESS[what])
@@ -193,7 +193,7 @@ SMUGGLED = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"
 @pytest.mark.parametrize("when", ["with the response", "while idle"])
 @pytest.mark.parametrize("junk", [SMUGGLED, b"\r\n", b"x", b"HTTP/1.1 408 Request Timeout\r\n\r\n", b"\0" * 100_000])
 async def test_what_nobody_asked_for_answers_nothing(
-    junk: bytes, when: str, autojump_clock: MockClock, network: MemoryNetwork, manager: Manager
+    junk: bytes, *, when: str, autojump_clock: MockClock, network: MemoryNetwork, manager: Manager
 ) -> None:
     """Bytes behind a response, at once or later, cost the connection: they never become the next answer."""
     was_read = trio.Event()

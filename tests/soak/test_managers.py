@@ -12,11 +12,11 @@ import trio
 
 import trioreply
 from trioreply import Limits, Manager, NetworkError, Reply, ReplyError
-from trioreply.testing import Origin, OriginRequest, OriginResponse, open_origin
+from trioreply.testing import Origin, OriginRequest, OriginResponse, Routes, open_origin
 from trioreply.testing.leaks import Snapshot
 
 from .mischief import BODY, DOWNLOADS, UPLOADS, never
-from .watching import Endings, is_at_rest, until_at_rest, watched_manager
+from .watching import is_at_rest, until_at_rest, watched_manager
 
 pytestmark = pytest.mark.soak
 
@@ -40,7 +40,7 @@ async def stalled(request: OriginRequest) -> OriginResponse:
     return OriginResponse(headers=[("Content-Length", str(len(BODY)))], body=half())
 
 
-ROUTES = {**DOWNLOADS, **UPLOADS, "/never": never, "/stalled": stalled}
+ROUTES: Routes = {**DOWNLOADS, **UPLOADS, "/never": never, "/stalled": stalled}
 
 
 async def _download(manager: Manager, origin: Origin, rng: random.Random) -> None:
@@ -174,7 +174,6 @@ async def test_replies_of_tasks_that_die() -> None:
     """A reply whose task raises ends as OPERATION_CANCELED, and its siblings go on."""
     before = Snapshot.take()
     replies: list[Reply] = []
-    endings = Endings()
 
     async def die(after: int) -> None:
         with suppress(OutError):

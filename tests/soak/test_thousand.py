@@ -32,7 +32,7 @@ class LimitWatch(trio.abc.Instrument):
         self._manager = manager
         self._limits = limits
 
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+    def after_task_step(self, _task: trio.lowlevel.Task) -> None:
         """Whatever the step has done, it must not have broken a limit."""
         statistics = self._manager.statistics()
         connections = [counts.connections for counts in statistics.connections.values()]

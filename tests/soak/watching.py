@@ -71,7 +71,7 @@ async def until_at_rest(manager: Manager) -> None:
     """
     with trio.fail_after(REST_SECONDS):
         while not is_at_rest(manager):
-            await trio.sleep(0.001)
+            await trio.lowlevel.checkpoint()
 
 
 def is_at_rest(manager: Manager) -> bool:

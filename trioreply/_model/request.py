@@ -161,7 +161,7 @@ class Request:
         for name, kind in _CHOICES.items():
             _check_choice(name, getattr(self, name), kind)
         for name, kinds in _NUMBERS.items():
-            _check_number(name, getattr(self, name), kinds)
+            check_number(name, getattr(self, name), kinds)
         if not isinstance(self.verb, str) or not is_token(self.verb):
             raise ValueError(f"verb: {self.verb!r} is not a method name; a custom operation needs one, made of letters")
         # A verb and an operation are one decision: the well-known verbs, in any case, are those operations (as Qt's
@@ -201,7 +201,12 @@ def _check_choice(name: str, value: object, kind: type[enum.Enum]) -> None:
         raise TypeError(f"{name}: {value!r} is no member of {kind.__name__}")
 
 
-def _check_number(name: str, value: object, kinds: tuple[type, ...]) -> None:
+def check_number(name: str, value: object, kinds: tuple[type, ...]) -> None:
+    """Nothing, if ``value`` is of one of ``kinds`` and, if it is a number, not negative.
+
+    Raises:
+        TypeError, ValueError: it is not; the text starts with ``name``.
+    """
     if not isinstance(value, kinds) or isinstance(value, bool):
         wanted = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
         raise TypeError(f"{name}: {value!r} is no number of the right kind; give {wanted}")

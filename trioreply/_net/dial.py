@@ -26,6 +26,7 @@ import trio
 from attrs import Factory, define, frozen
 
 from .._model import errors
+from .groups import raise_ungrouped
 from .interfaces import Dialer, Resolver
 from .stream import SocketStream
 
@@ -116,9 +117,13 @@ class _Race:
         """The winner, which is then the caller's; ``None`` if every attempt failed."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close_winner)
-            async with trio.open_nursery() as nursery:
-                with self._keep_bug(nursery.cancel_scope):
-                    await self._start_attempts(nursery, addresses)
+            try:
+                async with trio.open_nursery() as nursery:
+                    with self._keep_bug(nursery.cancel_scope):
+                        await self._start_attempts(nursery, addresses)
+            except BaseExceptionGroup as group:
+                await raise_ungrouped(group)
+                raise
             if self.bug is not None:
                 raise self.bug
             stack.pop_all()

@@ -23,6 +23,7 @@ from .._model.events import Informational, RequestSent
 from .._model.messages import RequestProgress, ResponseHead
 from .._wire.codec import Codec, RequestHead, ResponseEnd
 from .connection import MessageSink
+from .groups import raise_ungrouped
 from .interfaces import ByteStream
 from .upload import Upload
 
@@ -114,9 +115,13 @@ class H1Connection:
                 failures.append(error)
                 nursery.cancel_scope.cancel()
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run, sending.run(self._codec, expect_continue=expect_continue, is_prompt=is_prompt))
-            await run(self._receive(sink, sending))
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(run, sending.run(self._codec, expect_continue=expect_continue, is_prompt=is_prompt))
+                await run(self._receive(sink, sending))
+        except BaseExceptionGroup as group:
+            await raise_ungrouped(group)
+            raise
         if failures:
             raise failures[0]
 

@@ -11,7 +11,7 @@ import enum
 
 from .._model.bodies import is_empty
 from .._model.headers import content_length
-from .._model.messages import Message, RequestProgress, ResponseData, ResponseHead
+from .._model.messages import ConnectionLeased, ConnectionQueued, Message, RequestProgress, ResponseData, ResponseHead
 from .state import ReplyState
 
 DRAIN_LIMIT = 64 * 1024
@@ -26,17 +26,19 @@ class Rest(enum.Enum):
     DROP = "close the connection"
     DRAIN = "read the response's rest away"
     UPLOAD = "send the request's body to its end"
+    QUEUE = "wait for a connection to send it on"
 
 
 class Remainder:
     """What is left of an exchange, from ``close()`` on."""
 
-    __slots__ = ("_accepted", "_answered", "_bodiless", "_remaining", "_sent_all", "_wants_answer")
+    __slots__ = ("_accepted", "_answered", "_bodiless", "_queued", "_remaining", "_sent_all", "_wants_answer")
 
     def __init__(self, state: ReplyState) -> None:
         self._wants_answer = not is_empty(state.request.body)
         self._answered = state.head is not None
         self._sent_all = state.sent_all
+        self._queued = state.is_queued
         self._accepted = _is_accepted(state.status_code)
         self._remaining = state.remaining()
         self._bodiless = state.request.verb == "HEAD"
@@ -45,7 +47,7 @@ class Remainder:
         """What to do now."""
         # Until there is an answer the server may still be busy with what we sent: going away would make it stop.
         if self._wants_answer and not self._answered:
-            return Rest.UPLOAD
+            return Rest.QUEUE if self._queued else Rest.UPLOAD
         if self._accepted and not self._sent_all:
             return Rest.UPLOAD
         if self._remaining is not None and self._remaining <= DRAIN_LIMIT:
@@ -55,6 +57,8 @@ class Remainder:
     def take(self, message: Message) -> Rest:
         """What to do after ``message``."""
         match message:
+            case ConnectionQueued() | ConnectionLeased():
+                self._queued = isinstance(message, ConnectionQueued)
             case RequestProgress(complete=complete):
                 self._sent_all = complete
             case ResponseHead(status_code=status, headers=headers):

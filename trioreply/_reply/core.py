@@ -277,7 +277,9 @@ class Core:
                 # Set once: a server that drips must not keep us.
                 self._user_deadline = min(self._user_deadline, now + DRAIN_SECONDS)
                 self.scope.deadline = self._user_deadline
-            case _:
+            case Rest.QUEUE:
+                self.scope.deadline = self._user_deadline  # it is not the network that takes its time
+            case Rest.UPLOAD:
                 self.scope.deadline = min(self._user_deadline, now + self.owner.detached_timeout)
 
 

@@ -84,6 +84,7 @@ class Mailbox(trio.abc.ReceiveChannel[T], Generic[T]):
     def end(self) -> None:
         """No more items will come; what rests can still be received."""
         self._ended = True
+        self._watcher = None  # who reads from now on is of no consequence; and who watches may hold us
         if self._waiter is not None:
             task, self._waiter = self._waiter, None
             trio.lowlevel.reschedule(task, outcome.Error(trio.EndOfChannel()))

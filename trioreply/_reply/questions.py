@@ -90,7 +90,7 @@ class QuestionDesk:
     def event_received(self, task: trio.lowlevel.Task, event: Event) -> None:
         """``task`` got ``event`` from the channel."""
         self._reader = task
-        if self._open is not None and isinstance(event, QuestionEvent):
+        if self._open is not None and isinstance(event, QuestionEvent) and event._question is self._open:
             self._open.receiver = task
 
     def event_wanted(self, task: trio.lowlevel.Task) -> None:

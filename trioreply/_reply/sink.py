@@ -57,7 +57,7 @@ class ReplySink:
         try:
             if handler is not None:
                 await handler(self._reply, event)
-            if not ask.is_settled:
+            if not ask.is_settled and core.state.is_running:  # the handler may have thought until the reply was closed
                 await core.ask(event, ask)
         finally:
             ask.refuse()  # if it was cancelled: whoever holds the event shall learn that it is too late
@@ -109,5 +109,13 @@ async def _exchange(reply: Reply, handler: Handler) -> None:
 
 
 def _without_frames(error: ReplyError) -> ReplyError:
-    """Frames hold the sink, and so the reply, which holds this error: a cycle for the garbage collector."""
+    """Frames hold the sink, and so the reply, which holds this error: a cycle for the garbage collector.
+
+    Those of its causes do as well. They stay only where somebody may look for a fault of their own in them: in a
+    request body's source, or a dialler.
+    """
+    cause: BaseException | None = None if isinstance(error, UnknownNetworkError) else error.__cause__
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__
     return error.with_traceback(None)

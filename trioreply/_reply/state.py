@@ -168,6 +168,7 @@ class ReplyState:
         "error_string",
         "failure",
         "head",
+        "is_queued",
         "marks",
         "redirects",
         "request",
@@ -195,6 +196,7 @@ class ReplyState:
         self.sent_all = is_empty(request.body)
         self.marks = {"started": now}
         self.reused = False
+        self.is_queued = False
         self.up: Meter | None = None
         self.down = Meter(Direction.DOWNLOAD, now=now, interval=request.progress_interval)
 
@@ -316,14 +318,19 @@ class ReplyState:
                 self.marks["encrypted"] = now
             case RequestSent():
                 self.marks["request_sent"] = now
-            case ConnectionLeased(reused=reused):
-                self.marks["leased"] = now
-                self.marks.pop("request_sent", None)  # a second attempt sends it again
-                self.reused = reused
+            case ConnectionQueued() | ConnectionLeased():
+                self._absorb_turn(message, now)
             case SocketStartedConnecting():
                 self.marks.setdefault("connecting", now)
             case _:
                 pass
+
+    def _absorb_turn(self, message: ConnectionQueued | ConnectionLeased, now: float) -> None:
+        self.is_queued = isinstance(message, ConnectionQueued)
+        if isinstance(message, ConnectionLeased):
+            self.reused = message.reused
+            self.marks["leased"] = now
+            self.marks.pop("request_sent", None)  # a second attempt sends it again
 
     def _absorb_sent(self, done: int, total: int | None, now: float) -> None:
         if self.up is None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 import trio
@@ -112,11 +113,7 @@ class Waiting(Device):
     async def _receive_line(self, max_size: int) -> bytes:
         core = self._core
         with self._reading():
-            core.wanted = max_size + 1
-            core.room_made()
-            await core.wait_until(
-                lambda: self.can_read_line or self.bytes_available > max_size or not core.state.is_running
-            )
+            await self._until_line(max_size)
             end = core.state.buffer.line_end()
             if (self.bytes_available if end is None else end) > max_size:
                 core.refuse_size(max_size)
@@ -124,6 +121,21 @@ class Waiting(Device):
             if end is None:
                 self._core.raise_transfer_error()
             return self.read_line()
+
+    async def _until_line(self, max_size: int) -> None:
+        """Block until a line lies in the buffer, or too much for one, or no more will come."""
+        core = self._core
+        while True:
+            # More than there is, whatever the buffer's limit; but only just, or the limit would mean nothing.
+            available = self.bytes_available
+            core.wanted = 0 if self.can_read_line else available + 1
+            core.room_made()
+            await core.wait_until(partial(self._has_line_or_more, available))
+            if self.can_read_line or self.bytes_available > max_size or not core.state.is_running:
+                return
+
+    def _has_line_or_more(self, seen: int) -> bool:
+        return self.can_read_line or self.bytes_available > seen or not self._core.state.is_running
 
     async def text(self, max_size: int | None = None) -> str:
         """The rest of the body as text, by the charset of Content-Type (UTF-8 if it names none).

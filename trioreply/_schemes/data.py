@@ -42,7 +42,7 @@ def parse(url: str) -> tuple[str, bytes]:
     rest = url.partition(":")[2]
     description, comma, text = rest.partition(",")
     if not comma or rest.startswith("//"):
-        raise ProtocolFailure(f"Invalid URI: {url[:80]}; a data: URL is 'data:[type][;base64],content'")
+        raise ProtocolFailure("Invalid URI: a data: URL is 'data:[type][;base64],content', without a host")
     content = unquote_to_bytes(text)
     if description.lower().endswith(";base64"):
         description = description[: -len(";base64")]

@@ -1,0 +1,96 @@
+"""The options of a manager, by name and type, and what makes one impossible.
+
+Everything is checked here, before anything is opened: a mistake in an option is found where it was made, and not hours
+later in the one exchange that comes across it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import NoneType
+from typing import TypedDict
+
+from yarl import URL
+
+from ._model.bodies import BodySource
+from ._model.events import AuthenticationRequired, ProxyAuthenticationRequired, Redirected, SslErrors
+from ._model.headers import HeaderSource
+from ._model.limits import Limits
+from ._model.options import Operation
+from ._model.request import RequestFields, check_number
+from ._model.urls import make_url
+from ._net.interfaces import Dialer, Resolver
+from ._net.upload import RunSync
+from ._reply.reply import Reply
+from ._wire.h1_rules import WireLimits
+
+
+class ManagerConfig(TypedDict, total=False):
+    """The keywords of `open_manager`."""
+
+    schemes: Iterable[str] | None
+    base_url: str | URL | None
+    headers: HeaderSource | None
+    user_agent: str
+    transfer_timeout: float | None
+    connect_timeout: float
+    detached_timeout: float
+    limits: Limits
+    wire_limits: WireLimits
+    run_sync: RunSync
+    resolver: Resolver
+    dialer: Dialer
+    ssl_errors: Callable[[Reply, SslErrors], Awaitable[None]] | None
+    authenticator: Callable[[Reply, AuthenticationRequired], Awaitable[None]] | None
+    proxy_authenticator: Callable[[Reply, ProxyAuthenticationRequired], Awaitable[None]] | None
+    redirect_verifier: Callable[[Reply, Redirected], Awaitable[None]] | None
+
+
+class FetchFields(RequestFields, total=False):
+    """The keywords of `Manager.fetch`: those of the verbs, and what the verb would say."""
+
+    operation: Operation
+    verb: str
+    body: BodySource | None
+
+
+_SECONDS: dict[str, tuple[type, ...]] = {
+    "transfer_timeout": (int, float, NoneType),
+    "connect_timeout": (int, float),
+    "detached_timeout": (int, float),
+}
+_CLASSES: dict[str, type] = {"limits": Limits, "wire_limits": WireLimits, "user_agent": str}
+_METHODS = {"resolver": "resolve", "dialer": "dial"}
+_CALLABLES = ("run_sync", "ssl_errors", "authenticator", "proxy_authenticator", "redirect_verifier")
+
+
+def check_config(config: ManagerConfig) -> None:
+    """Nothing, if a manager can be made of ``config``.
+
+    Raises:
+        ValueError, TypeError: an option is impossible, or unknown; the text starts with its name.
+    """
+    unknown = config.keys() - ManagerConfig.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"open_manager() has no option {', '.join(sorted(unknown))}")
+    _check_kinds({**config})
+    if isinstance(config.get("schemes"), str):
+        raise TypeError("schemes: give the names in a list, even if it is only one")
+    base_url = config.get("base_url")
+    if base_url is not None and not make_url(base_url, field="base_url").raw_host:
+        raise ValueError("base_url: it must be absolute, with a scheme and a host")
+
+
+def _check_kinds(given: Mapping[str, object]) -> None:
+    for name, kinds in _SECONDS.items():
+        if name in given:
+            check_number(name, given[name], kinds)
+    for name, kind in _CLASSES.items():
+        if name in given and not isinstance(given[name], kind):
+            raise TypeError(f"{name}: give a {kind.__name__}, not {given[name]!r}")
+    for name, method in _METHODS.items():
+        if name in given and not callable(getattr(given[name], method, None)):
+            raise TypeError(f"{name}: {given[name]!r} has no method {method}()")
+    for name in _CALLABLES:
+        if given.get(name) is not None and not callable(given[name]):
+            raise TypeError(f"{name}: {given[name]!r} cannot be called")

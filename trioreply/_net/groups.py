@@ -1,0 +1,21 @@
+"""Getting out of a nursery what went into it: one exception, not a group of one."""
+
+from __future__ import annotations
+
+import trio
+
+
+async def raise_ungrouped(group: BaseExceptionGroup[BaseException]) -> None:
+    """Raise what a nursery of ours has wrapped: its one exception as itself, or `trio.Cancelled` if that is all.
+
+    Returns only if that cannot be done: for two exceptions and more, which stay the group they are.
+    """
+    _, others = group.split(trio.Cancelled)
+    if others is None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return
+    while len(others.exceptions) == 1:
+        (only,) = others.exceptions
+        if not isinstance(only, BaseExceptionGroup):
+            raise only
+        others = only
