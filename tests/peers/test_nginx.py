@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -311,13 +312,21 @@ async def test_a_server_that_was_restarted(own_nginx: Nginx) -> None:
     """Requests before and after a restart succeed, though all kept connections have died meanwhile."""
     async with trioreply.open_manager() as manager:
         for _ in range(3):
-            for _ in range(4 - manager.statistics().idle):
-                await manager.preconnect(own_nginx.url("/"))
-            assert (await manager.fetch(own_nginx.url("/small"))).body == SMALL
+            await _use_four_connections(manager, own_nginx.url("/page.txt"))
             assert manager.statistics().idle == 4
             own_nginx.restart()
             async with manager.post(own_nginx.url("/echo"), b"x") as reply:
                 assert await reply.wait_finished() is NetworkError.NO_ERROR
+
+
+async def _use_four_connections(manager: Manager, url: str) -> None:
+    async with AsyncExitStack() as stack:
+        # With so small buffers none has come to its end when the next one begins.
+        opened = [await stack.enter_async_context(manager.get(url, read_buffer_size=4096)) for _ in range(4)]
+        for reply in opened:
+            await reply.wait_metadata()
+        for reply in opened:
+            assert await reply.read_all() == PAGE
 
 
 async def test_a_server_that_is_down_and_comes_back(own_nginx: Nginx) -> None:
@@ -374,5 +383,5 @@ async def test_a_connection_opened_ahead_when_nobody_wants_it_any_more(nginx: Ng
 
 
 async def _connect_ahead_in_vain(manager: Manager, nginx: Nginx) -> None:
-    with pytest.raises(trio.ClosedResourceError, match="manager is closed"):
+    with pytest.raises(trio.ClosedResourceError):
         await manager.preconnect(nginx.url("/"))

@@ -61,14 +61,6 @@ class H1Connection:
         self._failed = True
         self._stream.close_nowait()
 
-    async def aclose(self) -> None:
-        """Close at once, with nobody else's help; a checkpoint."""
-        self._failed = True
-        with trio.CancelScope() as scope:
-            scope.cancel()  # as `trio.aclose_forcefully`: no farewell
-            await self._stream.aclose()
-        await trio.lowlevel.checkpoint()
-
     async def exchange(self, head: RequestHead, sink: MessageSink) -> None:
         """Send a request without a body, and report its response.
 

@@ -113,16 +113,6 @@ class Pool:
         self._leases.remove(lease)
         self._return(lease._ticket)
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether nothing is kept any more."""
-        return self._is_closed
-
-    def put_idle(self, origin: Origin, connection: Connection) -> None:
-        """Keep a connection that was opened ahead of time, if there is room."""
-        self._slots.put_idle(origin, connection, trio.current_time())
-        self._reap()
-
     def discard_idle(self, origin: Origin) -> None:
         """Close what is idle for ``origin``: one of them was found dead, so the others likely are."""
         self._slots.discard_idle(origin)

@@ -88,8 +88,6 @@ class Mailbox(trio.abc.ReceiveChannel[T], Generic[T]):
         if self._waiter is not None:
             task, self._waiter = self._waiter, None
             trio.lowlevel.reschedule(task, outcome.Error(trio.EndOfChannel()))
-        # It has nothing to learn any more, and knows us: together we would last until the garbage is collected.
-        self._watcher = None
 
     async def receive(self) -> T:
         """The next item.
