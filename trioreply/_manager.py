@@ -21,7 +21,6 @@ from yarl import URL
 
 from ._config import FetchFields, ManagerConfig, check_config
 from ._model.bodies import BodySource
-from ._model.errors import ReplyError
 from ._model.events import (
     AuthenticationRequired,
     Event,
@@ -32,12 +31,10 @@ from ._model.events import (
 from ._model.exchange import Handler, Policy
 from ._model.headers import make_headers, with_missing
 from ._model.limits import Limits
-from ._model.messages import Message
 from ._model.options import Operation, Priority
 from ._model.request import Request, RequestDefaults, RequestFields
 from ._model.response import Response
 from ._model.urls import display, make_url
-from ._net.connection import Origin
 from ._net.dial import SystemResolver, TcpDialer
 from ._net.pool import Pool
 from ._net.slots import SlotCounts
@@ -49,7 +46,7 @@ from ._reply.core import Core
 from ._reply.replies import QuestionHandler, Replies
 from ._reply.reply import RELEASE_SECONDS, OpenReply, Reply, run_inline
 from ._schemes.data import data
-from ._schemes.http import HttpEnvironment, http, open_connection
+from ._schemes.http import HttpEnvironment, connect_ahead, http
 from ._schemes.registry import Registry
 from ._version import __version__
 from ._wire.h1 import H11Codec
@@ -86,7 +83,6 @@ class Manager:
 
     def __init__(self, config: ManagerConfig) -> None:
         check_config(config)
-        self._is_left = False
         base_url = config.get("base_url")
         self._base_url = None if base_url is None else make_url(base_url, field="base_url")
         user_agent = config.get("user_agent", f"trioreply/{__version__}")
@@ -207,29 +203,21 @@ class Manager:
     # The manager itself
 
     async def preconnect(self, url: str | URL) -> None:
-        """Open a connection for a later request to ``url``'s origin, and keep it.
+        """Open a connection for a later request to ``url``'s origin. Observers see a reply of its own (as in Qt).
 
         Raises:
-            ReplyError: it could not be connected.
+            ReplyError: it could not be connected; OPERATION_CANCELED if the manager was left meanwhile.
+            trio.ClosedResourceError: the manager is not open.
             ValueError: ``url`` is not a http: URL.
             trio.ClosedResourceError: the manager is closed, perhaps while this call waited.
         """
         target = self._absolute(url)
         if target.scheme != "http" or not target.raw_host:
             raise ValueError(f"url: {display(target)} has no connection to open; give a http: URL")
-        self._replies.require_accepting()
+        request = Request(target, priority=Priority.LOW)
         await trio.lowlevel.checkpoint()
-        origin = Origin.of(target)
-        try:
-            # Under the limits, like a request; a connection that is idle already will do.
-            async with self._pool.lease(origin, Priority.LOW, _Nobody()) as lease:
-                if lease.connection is None:
-                    seconds = self._env.connect_timeout
-                    lease.attach(await open_connection(self._env, origin, seconds=seconds, sink=_Nobody()))
-        except ReplyError as error:
-            error.locate(url=display(target), status_code=None, reply=None)
-            raise
-        self._replies.require_accepting()  # else it was left meanwhile, and has kept nothing
+        reply = await run_inline(request, self._replies, partial(connect_ahead, self._env), prepare=lambda _core: None)
+        reply.raise_for_error()
 
     def clear_connections(self) -> None:
         """Close all connections; replies that use one fail with OPERATION_CANCELED (``clearConnectionCache``)."""
@@ -306,8 +294,7 @@ class Manager:
 
     def _close_later(self, stream: trio.abc.AsyncResource) -> None:
         """Close somebody else's stream, which cannot be done without waiting."""
-        if not self._is_left:  # afterwards no task of ours can exist, and the stream is left to its own finalizer
-            self._spawn_long_lived(partial(_close_forcefully, stream))
+        self._spawn_long_lived(partial(_close_forcefully, stream))
 
     def _start(self, nursery: trio.Nursery) -> None:
         """The beginning: requests are taken from now on."""
@@ -328,7 +315,6 @@ class Manager:
         self._pool.shut_down()  # now, since the last replies have just given theirs back
         self._replies.end_observation()
         self._nursery.cancel_scope.cancel()
-        self._is_left = True
 
 
 def _question_handlers(config: ManagerConfig) -> Mapping[type, QuestionHandler]:
@@ -345,13 +331,6 @@ def _question_handlers(config: ManagerConfig) -> Mapping[type, QuestionHandler]:
 async def _close_forcefully(stream: trio.abc.AsyncResource) -> None:
     with contextlib.suppress(Exception):  # a fault of the stream's own must not harm everybody, and it is gone anyway
         await trio.aclose_forcefully(stream)
-
-
-class _Nobody:
-    """A sink for what nobody waits for."""
-
-    async def put(self, message: Message) -> None:
-        """Forget ``message``."""
 
 
 def _response(reply: Reply, *, raise_for_error: bool) -> Response:

@@ -58,7 +58,6 @@ class OpenManager:
             _, others = group.split(trio.Cancelled)
             if exc is None or others is not None:
                 await raise_ungrouped(group)
-                raise
             # Only tasks that a scope around us cancelled: what counts is the exception on its way out.
 
 

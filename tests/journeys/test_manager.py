@@ -193,7 +193,7 @@ async def test_preconnecting_while_the_manager_is_left(autojump_clock: MockClock
         memory.network.host("peer.test").delay = 5
 
         async def preconnect(manager: Manager) -> None:
-            with pytest.raises(trio.ClosedResourceError, match="not open"):
+            with pytest.raises(trio.ClosedResourceError):
                 await manager.preconnect(url)
 
         async with memory.open_manager() as manager:

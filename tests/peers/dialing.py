@@ -47,5 +47,11 @@ class HeldDialer(WatchedDialer):
         """As `trioreply.abc.Dialer.dial`."""
         stream = await super().dial(address, port)
         self.dialed.set()
-        await self.release.wait()
+        released = False
+        try:
+            await self.release.wait()
+            released = True
+        finally:
+            if not released:
+                stream.close_nowait()
         return stream

@@ -45,7 +45,7 @@ def test_parsing(url: str, content_type: str, content: bytes) -> None:
 @pytest.mark.parametrize("url", ["data:", "data:text/plain", "data:;base64", "data://host/,x", "data:%2C"])
 def test_what_is_no_data_url(url: str) -> None:
     """Without a comma, or with a host, it is PROTOCOL_FAILURE."""
-    with pytest.raises(ProtocolFailure, match="^Invalid URI: "):
+    with pytest.raises(ProtocolFailure, match=r"^Invalid URI: "):
         parse(url)
 
 

@@ -89,18 +89,18 @@ async def leave_with_things_in_flight(origin: Origin, rng: random.Random) -> Man
         with suppress(ReplyError, trio.ClosedResourceError):
             await rng.choice(THINGS)(manager, origin, random.Random(rng.random()))
 
-    with trio.CancelScope() as scope, suppress(OutError):
+    with trio.CancelScope() as scope:
         async with trio.open_nursery() as outside:
-            async with trioreply.open_manager(limits=LIMITS, detached_timeout=0.2) as manager:
-                for number in range(12):
-                    outside.start_soon(try_to, manager, number)
-                for _ in range(rng.randrange(60)):
-                    await trio.lowlevel.checkpoint()
-                if way == "by an exception":
-                    outside.cancel_scope.cancel()
-                    raise OutError
-                if way == "cancelled":
-                    scope.cancel()
+            with suppress(OutError):
+                async with trioreply.open_manager(limits=LIMITS, detached_timeout=0.2) as manager:
+                    for number in range(12):
+                        outside.start_soon(try_to, manager, number)
+                    for _ in range(rng.randrange(60)):
+                        await trio.lowlevel.checkpoint()
+                    if way == "by an exception":
+                        raise OutError
+                    if way == "cancelled":
+                        scope.cancel()
     return manager
 
 

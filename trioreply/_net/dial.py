@@ -123,7 +123,6 @@ class _Race:
                         await self._start_attempts(nursery, addresses)
             except BaseExceptionGroup as group:
                 await raise_ungrouped(group)
-                raise
             if self.bug is not None:
                 raise self.bug
             stack.pop_all()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import trio
 
 
-async def raise_ungrouped(group: BaseExceptionGroup[BaseException]) -> None:
+async def raise_ungrouped(group: BaseExceptionGroup[BaseException]) -> NoReturn:
     """Raise what a nursery of ours has wrapped: its one exception as itself, or `trio.Cancelled` if that is all.
 
-    Returns only if that cannot be done: for two exceptions and more, which stay the group they are.
+    Two exceptions and more stay the group they are.
     """
     _, others = group.split(trio.Cancelled)
     if others is None:
         await trio.lowlevel.checkpoint_if_cancelled()
-        return
-    while len(others.exceptions) == 1:
+    while others is not None and len(others.exceptions) == 1:
         (only,) = others.exceptions
         if not isinstance(only, BaseExceptionGroup):
             raise only
         others = only
+    raise group

@@ -113,7 +113,6 @@ class H1Connection:
                 await run(self._receive(sink, sending))
         except BaseExceptionGroup as group:
             await raise_ungrouped(group)
-            raise
         if failures:
             raise failures[0]
 

@@ -279,7 +279,7 @@ class Core:
                 self.scope.deadline = self._user_deadline
             case Rest.QUEUE:
                 self.scope.deadline = self._user_deadline  # it is not the network that takes its time
-            case Rest.UPLOAD:
+            case _:
                 self.scope.deadline = min(self._user_deadline, now + self.owner.detached_timeout)
 
 

@@ -23,6 +23,7 @@ from .._model.errors import (
 from .._model.events import SocketStartedConnecting
 from .._model.exchange import Sink
 from .._model.headers import Headers, content_length, encode_text
+from .._model.messages import ResponseHead
 from .._model.options import Operation
 from .._model.request import Request
 from .._model.urls import host_header, origin_form
@@ -93,6 +94,19 @@ async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
             if was_reused and error.resendable:
                 env.pool.discard_idle(origin)
             raise
+
+
+async def connect_ahead(env: HttpEnvironment, request: Request, sink: Sink) -> None:
+    """Open a connection for a later request, under the limits; one that is idle already will do. Ends without a status.
+
+    Raises:
+        TransportError: see `open_connection`.
+    """
+    origin = Origin.of(request.url)
+    async with env.pool.lease(origin, request.priority, sink) as lease:
+        if lease.connection is None:
+            lease.attach(await open_connection(env, origin, seconds=env.connect_timeout, sink=sink))
+    await sink.put(ResponseHead())
 
 
 async def _exchange(env: HttpEnvironment, connection: H1Connection, *, request: Request, sink: Sink) -> None:
