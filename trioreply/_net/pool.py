@@ -109,6 +109,7 @@ class Pool:
         self._leases.add(lease)
         return lease
 
+    @trio.lowlevel.enable_ki_protection  # an interrupt between two lines would lose a slot for good
     def _release(self, lease: Lease) -> None:
         self._leases.remove(lease)
         self._return(lease._ticket)
@@ -133,6 +134,7 @@ class Pool:
             if lease.connection is not None:
                 lease.connection.close_nowait()
 
+    @trio.lowlevel.enable_ki_protection  # as for `_release`
     def _return(self, ticket: Ticket[Origin, Connection]) -> None:
         if ticket.state is TicketState.ACTIVE and ticket.connection is not None:
             reusable = ticket.connection.is_reusable and not self._is_closed
