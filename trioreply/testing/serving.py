@@ -59,10 +59,9 @@ async def _serve_loopback(serve: StreamHandler[ServedStream]) -> AsyncIterator[s
     async with open_background() as background:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         handler = functools.partial(background.run, serve)
-        # Started, not awaited: the sockets listen already, and the task closes them even if it is cancelled at once.
-        background.nursery.start_soon(
-            functools.partial(trio.serve_listeners, handler, listeners, handler_nursery=background.nursery)
-        )
+        # Not awaited: the task closes the sockets even if it is cancelled at once.
+        serve_all = functools.partial(trio.serve_listeners, handler, listeners, handler_nursery=background.nursery)
+        background.nursery.start_soon(serve_all)  # noqa: ASYNC113 - the sockets listen already
         port = listeners[0].socket.getsockname()[1]
         yield f"http://127.0.0.1:{port}"
 
