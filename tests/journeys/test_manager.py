@@ -197,7 +197,7 @@ async def test_preconnecting_while_the_manager_is_left(autojump_clock: MockClock
                 await manager.preconnect(url)
 
         async with memory.open_manager() as manager:
-            nursery.start_soon(preconnect, manager)
+            nursery.start_soon(preconnect, manager)  # noqa: ASYNC111 - it outlives the manager on purpose
             await trio.sleep(1)
     assert not memory.network.open_streams
 

@@ -268,7 +268,7 @@ async def test_leaving_the_manager_aborts_what_is_open_elsewhere(place: Place) -
     async with place.serve(peer) as url, trio.open_nursery() as nursery:
         opened = trio.Event()
         async with place.open_manager() as manager:
-            nursery.start_soon(hold, manager, url, opened)
+            nursery.start_soon(hold, manager, url, opened)  # noqa: ASYNC111 - it outlives the manager on purpose
             await opened.wait()
         with pytest.raises(trio.ClosedResourceError):
             await manager.fetch(url)

@@ -192,3 +192,19 @@ def test_request_target_and_host_field(text: str, target: str, host: str) -> Non
     url = make_url(text)
     assert origin_form(url) == target
     assert host_header(url) == host
+
+
+@pytest.mark.parametrize("query", ["q=a%2Fb", "q=%7E&r=%5B1%5D", "filter[a]=1", "a+b=%20c", "sig=ab%2Bc%3D%3D"])
+def test_a_query_goes_out_as_it_was_written(query: str) -> None:
+    """What is a query already is not decoded and encoded again: it may be signed over its bytes."""
+    url = make_url(f"http://user@host.test:8080/a/b?{query}#part")
+    assert url.raw_query_string == query
+    assert str(url) == f"http://user@host.test:8080/a/b?{query}#part"
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"), [("q=\u00e4", "q=%C3%A4"), ("q={a}", "q=%7Ba%7D"), ("q=100%", "q=100%25")]
+)
+def test_a_query_that_is_none_yet_is_encoded(written: str, sent: str) -> None:
+    """Characters that no query may hold are encoded."""
+    assert make_url(f"http://host.test/?{written}").raw_query_string == sent

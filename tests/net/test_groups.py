@@ -15,6 +15,7 @@ async def _cancelled() -> BaseExceptionGroup[BaseException]:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trio.sleep_forever)
+                nursery.start_soon(trio.sleep_forever)
         except BaseExceptionGroup as group:
             return group
     raise AssertionError("nothing was cancelled")

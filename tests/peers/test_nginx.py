@@ -375,7 +375,7 @@ async def test_a_connection_opened_ahead_when_nobody_wants_it_any_more(nginx: Ng
     with trio.fail_after(SECONDS):
         async with trio.open_nursery() as nursery:
             async with trioreply.open_manager(dialer=dialer) as manager:
-                nursery.start_soon(_connect_ahead_in_vain, manager, nginx)
+                nursery.start_soon(_connect_ahead_in_vain, manager, nginx)  # noqa: ASYNC111 - it outlives the manager on purpose
                 await dialer.dialed.wait()
             dialer.release.set()
     assert dialer.streams[0]._socket.fileno() == -1

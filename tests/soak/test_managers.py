@@ -94,7 +94,7 @@ async def leave_with_things_in_flight(origin: Origin, rng: random.Random) -> Man
             with suppress(OutError):
                 async with trioreply.open_manager(limits=LIMITS, detached_timeout=0.2) as manager:
                     for number in range(12):
-                        outside.start_soon(try_to, manager, number)
+                        outside.start_soon(try_to, manager, number)  # noqa: ASYNC111 - it outlives the manager on purpose
                     for _ in range(rng.randrange(60)):
                         await trio.lowlevel.checkpoint()
                     if way == "by an exception":

@@ -18,6 +18,8 @@ from yarl import URL
 
 # With half a character a text has no bytes; yarl would drop it silently.
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+# RFC 3986 section 3.4, and the square brackets that everybody writes in one.
+_QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _CONTROL_OR_SPACE = re.compile("[\x00-\x20\x7f\ud800-\udfff]")
 _AUTHORITY = re.compile("(?:[^:/?#]*:)?//([^/?#]*)")
 # RFC 3986 section 3.2: yarl lets go of the brackets around what is no IPv6 address, and reads "+80" and "8_0" as 80.
@@ -60,7 +62,27 @@ def _parse(text: str, field: str) -> URL:
         # From None, because yarl's text shows the URL as it is.
         shown = _without_user(text)
         raise ValueError(f"{field}: {shown!r} is not a URL; look at its host, and its port (0 to 65535)") from None
-    return _with_checked_host(url, field)
+    url = _with_checked_host(url, field)
+    return url if is_data else _with_query_as_written(url, text)
+
+
+def _with_query_as_written(url: URL, text: str) -> URL:
+    """``url`` with the very query of ``text``, if it is one already.
+
+    yarl decodes what may be decoded (``%2F``), which changes URLs that are signed over their bytes, or that are read by
+    somebody with rules of his own.
+    """
+    query = text.partition("#")[0].partition("?")[2]
+    if query == url.raw_query_string or not _QUERY.fullmatch(query):
+        return url
+    return URL.build(
+        scheme=url.scheme,
+        authority=url.raw_authority,
+        path=url.raw_path,
+        query_string=query,
+        fragment=url.raw_fragment,
+        encoded=True,
+    )
 
 
 def _without_user(text: str) -> str:
