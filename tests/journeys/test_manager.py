@@ -22,7 +22,6 @@ from trioreply import (
     UnknownContentError,
 )
 from trioreply.testing import (
-    Close,
     OriginRequest,
     OriginResponse,
     ReceiveEnd,
@@ -234,23 +233,21 @@ async def test_a_connection_reset_during_an_upload(place: Place) -> None:
 
 async def test_a_connection_reset_before_the_last_chunk(place: Place) -> None:
     """The same when only the end of a chunked body is missing."""
-    go_on = trio.Event()
-    gone = trio.Event()
+    answered, gone = trio.Event(), trio.Event()
 
     async def body() -> AsyncIterator[bytes]:
         yield b"all but the end"
-        go_on.set()
         await gone.wait()
 
     answer = Send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
-    peer = ScriptedPeer(ReceiveHead(), answer, WaitFor(go_on), Close())
+    peer = ScriptedPeer(ReceiveHead(), answer, WaitFor(answered), Reset())
     async with place.serve(peer) as url, place.open_manager() as manager:
         async with manager.post(url, body()) as reply:
-            await reply.wait_metadata()
+            assert await reply.read_exactly(2) == b"ok"
+            answered.set()
             await peer.connections[0].wait_ended()
             gone.set()
             assert await reply.wait_finished() is NetworkError.NO_ERROR
-            assert reply.read() == b"ok"
 
 
 async def test_the_gauge_of_a_connection(place: Place) -> None:
