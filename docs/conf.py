@@ -51,7 +51,7 @@ nitpick_ignore_regex = [
     # What signatures mention of the inside: aliases, type variables and protocols, which no reader needs to follow.
     (r"py:\w+", r"trioreply\._.*"),
     (r"py:\w+", r"trioreply\.testing\.[a-z_]+\..*"),
-    ("py:class", r"ReplyLike|HeaderSource|HeaderFields|URL|Ts"),
+    ("py:class", r"ReplyLike|Replies|HeaderFields|URL|Ts"),
     ("py:obj", r"(Reply)?Owner\..*"),
     # A member of an enumeration, in the docstring of that enumeration.
     ("py:obj", r"NO_ERROR"),
