@@ -158,10 +158,15 @@ class Request:
         return _VERBS.get(self.operation, "")
 
     def __attrs_post_init__(self) -> None:
+        # Nearly every field is its default, and needs no check: this is on the way of every request.
         for name, kind in _CHOICES.items():
-            _check_choice(name, getattr(self, name), kind)
+            if (choice := getattr(self, name)) is not _DEFAULTS[name]:
+                _check_choice(name, choice, kind)
         for name, kinds in _NUMBERS.items():
-            check_number(name, getattr(self, name), kinds)
+            if (number := getattr(self, name)) is not _DEFAULTS[name]:
+                check_number(name, number, kinds)
+        if self.verb == "GET" and self.operation is Operation.GET and self.query is None:
+            return
         if not isinstance(self.verb, str) or not is_token(self.verb):
             raise ValueError(f"verb: {self.verb!r} is not a method name; a custom operation needs one, made of letters")
         # A verb and an operation are one decision: the well-known verbs, in any case, are those operations (as Qt's
@@ -212,6 +217,9 @@ def check_number(name: str, value: object, kinds: tuple[type, ...]) -> None:
         raise TypeError(f"{name}: {value!r} is no number of the right kind; give {wanted}")
     if isinstance(value, int | float) and not value >= 0:  # which a NaN is not either
         raise ValueError(f"{name}: {value!r} is not a number from 0 on")
+
+
+_DEFAULTS: dict[str, object] = {field.name: field.default for field in attrs.fields(Request)}
 
 
 @frozen

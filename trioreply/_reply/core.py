@@ -196,7 +196,9 @@ class Core:
         return self.state.state is State.DETACHED
 
     def emit(self, events: list[Event]) -> None:
-        """Deliver ``events``, and wake who waits for a change."""
+        """Deliver ``events``, and wake who waits for a change: there is none without an event."""
+        if not events:
+            return
         for event in events:
             self.mailbox.post(event)
         observers = self.owner.observers
