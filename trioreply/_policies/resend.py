@@ -8,16 +8,12 @@ had again.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from .._model.bodies import is_rewindable
 from .._model.errors import ReplyError
 from .._model.exchange import Handler, Sink
 from .._model.messages import ConnectionLeased, Message
 from .._model.request import Request
 from .pipeline import WrappedSink
-
-A = TypeVar("A")
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
 """RFC 9110 section 9.2.2. Other methods might do their work twice."""

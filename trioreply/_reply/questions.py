@@ -27,7 +27,7 @@ from .._model.events import Event, QuestionEvent
 class Ask:
     """One question: open until it is answered or refused. The `OpenQuestion` of an event."""
 
-    __slots__ = ("_changed", "_on_settled", "answer", "is_settled", "receiver")
+    __slots__ = ("_changed", "answer", "is_settled", "receiver")
 
     def __init__(self) -> None:
         self.answer: object = None

@@ -50,22 +50,14 @@ class Replies:
     def __len__(self) -> int:
         return len(self._running)
 
-    def require_accepting(self) -> None:
-        """Nothing, if new replies may begin.
-
-        Raises:
-            trio.ClosedResourceError: they may not: the manager's block is not entered, or was left.
-        """
-        if not self.accepting:
-            raise trio.ClosedResourceError("this manager is not open; use it inside of its 'async with' block")
-
     def begin(self, reply: Reply) -> None:
         """``reply`` is about to start.
 
         Raises:
-            trio.ClosedResourceError: as `require_accepting`.
+            trio.ClosedResourceError: none may: the manager's block is not entered, or was left.
         """
-        self.require_accepting()
+        if not self.accepting:
+            raise trio.ClosedResourceError("this manager is not open; use it inside of its 'async with' block")
         self._running.add(reply)
 
     def spawn(self, reply: Reply, handler: Handler) -> None:

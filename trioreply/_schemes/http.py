@@ -13,7 +13,7 @@ from typing import cast
 import trio
 from attrs import frozen
 
-from .._model.bodies import BytesBody, StreamBody
+from .._model.bodies import StreamBody, is_empty
 from .._model.errors import (
     HostNotFoundError,
     ProtocolInvalidOperationError,
@@ -31,7 +31,7 @@ from .._net.connection import MessageSink, Origin
 from .._net.dial import connect
 from .._net.h1_connection import H1Connection
 from .._net.interfaces import Dialer, Resolver
-from .._net.pool import Pool
+from .._net.pool import Lease, Pool
 from .._net.stream import adapt
 from .._net.upload import Upload, Uploads
 from .._wire.codec import Codec, RequestHead
@@ -84,9 +84,7 @@ async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
     origin = Origin.of(request.url)
     async with env.pool.lease(origin, request.priority, sink) as lease:
         was_reused = lease.connection is not None
-        if lease.connection is None:
-            seconds = env.connect_timeout if request.connect_timeout is None else request.connect_timeout
-            lease.attach(await open_connection(env, origin, seconds=seconds, sink=sink))
+        await _ensure_connected(env, lease, request=request, sink=sink)
         connection = cast("H1Connection", lease.connection)  # nobody else puts connections into the pool
         try:
             await _exchange(env, connection, request=request, sink=sink)
@@ -104,14 +102,20 @@ async def connect_ahead(env: HttpEnvironment, request: Request, sink: Sink) -> N
     """
     origin = Origin.of(request.url)
     async with env.pool.lease(origin, request.priority, sink) as lease:
-        if lease.connection is None:
-            lease.attach(await open_connection(env, origin, seconds=env.connect_timeout, sink=sink))
+        await _ensure_connected(env, lease, request=request, sink=sink)
     await sink.put(ResponseHead())
+
+
+async def _ensure_connected(env: HttpEnvironment, lease: Lease, *, request: Request, sink: Sink) -> None:
+    """Dial, if ``lease`` did not come with a kept connection."""
+    if lease.connection is None:
+        seconds = env.connect_timeout if request.connect_timeout is None else request.connect_timeout
+        lease.attach(await open_connection(env, Origin.of(request.url), seconds=seconds, sink=sink))
 
 
 async def _exchange(env: HttpEnvironment, connection: H1Connection, *, request: Request, sink: Sink) -> None:
     body = request.body
-    if body is None or (isinstance(body, BytesBody) and not body.data):
+    if body is None or is_empty(body):
         says_so = body is not None or request.operation in _WITH_LENGTH
         await connection.exchange(compose_head(request, 0 if says_so else None, has_body=False), sink)
         return
