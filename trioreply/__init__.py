@@ -100,6 +100,7 @@ from ._model.messages import (
     ResponseData,
     ResponseHead,
     ResponseTrailers,
+    TlsAnswer,
     TlsQuestion,
 )
 from ._model.options import (
@@ -120,6 +121,11 @@ from ._model.request import (
 )
 from ._model.response import (
     Response,
+)
+from ._model.ssl_configuration import (
+    SslConfiguration,
+    TlsVersion,
+    VerifyMode,
 )
 from ._model.timings import (
     Timings,
@@ -234,20 +240,24 @@ __all__ = (
     "ServiceUnavailableError",
     "SlotCounts",
     "SocketStartedConnecting",
+    "SslConfiguration",
     "SslError",
     "SslErrorCode",
     "SslErrors",
     "SslHandshakeFailedError",
     "TemporaryNetworkFailureError",
     "Timings",
+    "TlsAnswer",
     "TlsInfo",
     "TlsQuestion",
+    "TlsVersion",
     "TooManyRedirectsError",
     "TransportError",
     "UnknownContentError",
     "UnknownNetworkError",
     "UnknownProxyError",
     "UnknownServerError",
+    "VerifyMode",
     "WireLimits",
     "__version__",
     "fetch",

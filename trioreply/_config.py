@@ -7,6 +7,7 @@ later in the one exchange that comes across it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from ssl import SSLContext
 from types import NoneType
 from typing import TypedDict
 
@@ -17,7 +18,8 @@ from ._model.events import AuthenticationRequired, ProxyAuthenticationRequired, 
 from ._model.headers import HeaderSource
 from ._model.limits import Limits
 from ._model.options import Operation
-from ._model.request import RequestFields, check_number
+from ._model.request import RequestFields, check_number, check_ssl
+from ._model.ssl_configuration import SslConfiguration
 from ._model.urls import make_url
 from ._net.interfaces import Dialer, Resolver
 from ._net.upload import RunSync
@@ -38,6 +40,8 @@ class ManagerConfig(TypedDict, total=False):
     limits: Limits
     wire_limits: WireLimits
     run_sync: RunSync
+    ssl: SslConfiguration | SSLContext | None
+    trust_env: bool
     resolver: Resolver
     dialer: Dialer
     ssl_errors: Callable[[Reply, SslErrors], Awaitable[None]] | None
@@ -59,7 +63,7 @@ _SECONDS: dict[str, tuple[type, ...]] = {
     "connect_timeout": (int, float),
     "detached_timeout": (int, float),
 }
-_CLASSES: dict[str, type] = {"limits": Limits, "wire_limits": WireLimits, "user_agent": str}
+_CLASSES: dict[str, type] = {"limits": Limits, "wire_limits": WireLimits, "user_agent": str, "trust_env": bool}
 _METHODS = {"resolver": "resolve", "dialer": "dial"}
 _CALLABLES = ("run_sync", "ssl_errors", "authenticator", "proxy_authenticator", "redirect_verifier")
 
@@ -76,6 +80,8 @@ def check_config(config: ManagerConfig) -> None:
     _check_kinds({**config})
     if isinstance(config.get("schemes"), str):
         raise TypeError("schemes: give the names in a list, even if it is only one")
+    if config.get("ssl") is not None:
+        check_ssl(config["ssl"])
     base_url = config.get("base_url")
     if base_url is not None and not make_url(base_url, field="base_url").raw_host:
         raise ValueError("base_url: it must be absolute, with a scheme and a host")

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 from typing import Unpack, cast, final
@@ -19,6 +21,7 @@ import trio
 from attrs import frozen
 from yarl import URL
 
+from ._clock import wall_clock
 from ._config import FetchFields, ManagerConfig, check_config
 from ._model.bodies import BodySource
 from ._model.events import (
@@ -35,9 +38,11 @@ from ._model.options import Operation, Priority
 from ._model.request import Request, RequestDefaults, RequestFields
 from ._model.response import Response
 from ._model.urls import display, make_url
+from ._net.connection import Origin
 from ._net.dial import SystemResolver, TcpDialer
 from ._net.pool import Pool
 from ._net.slots import SlotCounts
+from ._net.tls_context import TlsContexts, TlsSessions
 from ._net.upload import Uploads
 from ._policies.deadlines import deadlines
 from ._policies.pipeline import build
@@ -48,6 +53,7 @@ from ._reply.reply import RELEASE_SECONDS, OpenReply, Reply, run_inline
 from ._schemes.data import data
 from ._schemes.http import HttpEnvironment, connect_ahead, http
 from ._schemes.registry import Registry
+from ._schemes.secure import TlsEnvironment
 from ._version import __version__
 from ._wire.h1 import H11Codec
 from ._wire.h1_rules import DEFAULT_LIMITS
@@ -73,6 +79,10 @@ class ManagerStatistics:
     """Requests that wait for a connection."""
     replies_running: int
     """Replies whose exchange has not ended, closed ones with work left included."""
+    tls_handshakes: int
+    """Secure connections that were made so far."""
+    tls_resumptions: int
+    """Those of them that resumed an earlier session."""
 
 
 @final
@@ -91,22 +101,31 @@ class Manager:
                 make_headers(config.get("headers")), make_headers({"User-Agent": user_agent} if user_agent else None)
             ),
             transfer_timeout=config.get("transfer_timeout"),
+            ssl=config.get("ssl"),
         )
         self._replies = Replies(
             self, detached_timeout=config.get("detached_timeout", 30.0), question_handlers=_question_handlers(config)
         )
+        run_sync = config.get("run_sync", trio.to_thread.run_sync)
+        trust_env = config.get("trust_env", True)
         self._pool = Pool(config.get("limits", Limits()), spawn=self._spawn_long_lived)
         self._env = HttpEnvironment(
             pool=self._pool,
             resolver=config.get("resolver") or SystemResolver(),
             dialer=config.get("dialer") or TcpDialer(),
             make_codec=partial(H11Codec, config.get("wire_limits", DEFAULT_LIMITS)),
-            uploads=Uploads(run_sync=config.get("run_sync", trio.to_thread.run_sync)),
+            uploads=Uploads(run_sync=run_sync),
             connect_timeout=config.get("connect_timeout", 30.0),
             close_later=self._close_later,
+            tls=TlsEnvironment(
+                TlsContexts(run_sync, key_log=os.environ.get("SSLKEYLOGFILE") if trust_env else None),
+                TlsSessions(),
+                now=lambda: datetime.fromtimestamp(wall_clock(), UTC),
+            ),
         )
         self._registry = Registry(config.get("schemes"))
         self._registry.register("http", partial(http, self._env))
+        self._registry.register("https", partial(http, self._env))
         self._registry.register("data", data)
         self._handler = build(POLICIES, self._registry)
 
@@ -208,13 +227,13 @@ class Manager:
         Raises:
             ReplyError: it could not be connected; OPERATION_CANCELED if the manager was left meanwhile.
             trio.ClosedResourceError: the manager is not open.
-            ValueError: ``url`` is not a http: URL.
+            ValueError: ``url`` is no http: or https: URL.
             trio.ClosedResourceError: the manager is closed, perhaps while this call waited.
         """
         target = self._absolute(url)
-        if target.scheme != "http" or not target.raw_host:
-            raise ValueError(f"url: {display(target)} has no connection to open; give a http: URL")
-        request = Request(target, priority=Priority.LOW)
+        if target.scheme not in ("http", "https") or not target.raw_host:
+            raise ValueError(f"url: {display(target)} has no connection to open; give a http: or https: URL")
+        request = self._defaults.complete(Request(target, priority=Priority.LOW))
         await trio.lowlevel.checkpoint()
         reply = await run_inline(request, self._replies, partial(connect_ahead, self._env), prepare=lambda _core: None)
         reply.raise_for_error()
@@ -240,11 +259,13 @@ class Manager:
         """A snapshot of connections, queue and replies."""
         pool = self._pool.statistics()
         return ManagerStatistics(
-            connections=MappingProxyType({str(origin): counts for origin, counts in pool.origins.items()}),
+            connections=MappingProxyType(_by_name(pool.origins)),
             leases=pool.total.connecting + pool.total.active,
             idle=pool.total.idle,
             queued=pool.total.queued,
             replies_running=len(self._replies),
+            tls_handshakes=self._env.tls.handshakes,
+            tls_resumptions=self._env.tls.resumptions,
         )
 
     @asynccontextmanager
@@ -315,6 +336,14 @@ class Manager:
         self._pool.shut_down()  # now, since the last replies have just given theirs back
         self._replies.end_observation()
         self._nursery.cancel_scope.cancel()
+
+
+def _by_name(origins: Mapping[Origin, SlotCounts]) -> dict[str, SlotCounts]:
+    """Connections by what an origin is called; those that differ in their TLS configuration are counted together."""
+    named: dict[str, SlotCounts] = {}
+    for origin, counts in origins.items():
+        named[str(origin)] = named.get(str(origin), SlotCounts()) + counts
+    return named
 
 
 def _question_handlers(config: ManagerConfig) -> Mapping[type, QuestionHandler]:

@@ -77,6 +77,8 @@ def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
             * ``limits``: how many connections; see `Limits`.
             * ``wire_limits``: how much a server may send of anything but content; see `WireLimits`.
             * ``run_sync``: calls what may block; default `trio.to_thread.run_sync`. Your own may have a limiter.
+            * ``ssl``: how to secure connections, a `SslConfiguration` or a `ssl.SSLContext` of your own.
+            * ``trust_env``: whether the environment is looked at (``SSLKEYLOGFILE``); default: yes.
             * ``resolver``, ``dialer``: replace name resolution and connecting; see `trioreply.abc`.
             * ``ssl_errors``, ``authenticator``, ``proxy_authenticator``, ``redirect_verifier``: handlers
               ``async (reply, event)`` that may answer a question on the event before the reply's reader is asked.

@@ -1,8 +1,8 @@
 """Event sequences as text: the notation of the measured tables, one word for each event.
 
-``S`` SocketStartedConnecting, ``Q`` RequestSent, ``I(status)`` Informational, ``H(status)`` MetaDataChanged, ``R``
-ReadyRead, ``U(done,total)`` and ``D(done,total)`` Progress up and down, ``E(error)`` ErrorOccurred, ``F(error)``
-Finished; an unknown total is ``?``.
+``S`` SocketStartedConnecting, ``V(codes)`` SslErrors, ``T`` Encrypted, ``Q`` RequestSent, ``I(status)`` Informational,
+``H(status)`` MetaDataChanged, ``R`` ReadyRead, ``U(done,total)`` and ``D(done,total)`` Progress up and down,
+``E(error)`` ErrorOccurred, ``F(error)`` Finished; an unknown total is ``?``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from trioreply import (
     Direction,
+    Encrypted,
     ErrorOccurred,
     Event,
     Finished,
@@ -20,6 +21,7 @@ from trioreply import (
     ReadyRead,
     RequestSent,
     SocketStartedConnecting,
+    SslErrors,
 )
 
 
@@ -28,6 +30,10 @@ def word(event: Event) -> str:  # noqa: PLR0911 - one for each kind
     match event:
         case SocketStartedConnecting():
             return "S"
+        case SslErrors(errors=errors):
+            return f"V({','.join(error.code.name for error in errors)})"
+        case Encrypted():
+            return "T"
         case RequestSent():
             return "Q"
         case Informational(status_code=status):

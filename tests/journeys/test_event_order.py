@@ -13,7 +13,7 @@ from trioreply._reply.reply import OpenReply
 from trioreply.testing import Close, ReceiveHead, ReceiveRequest, Reset, ScriptedPeer, Send, Step
 
 from .conftest import Place
-from .notation import sequence, word
+from .notation import word
 
 OK = b"HTTP/1.1 200 OK\r\n"
 Opener = Callable[[Manager, str], OpenReply]
@@ -185,7 +185,7 @@ async def test_events_of_one_exchange(case: Case, place: Place) -> None:
         if "413" in case.name:
             # How much of the upload went out before the answer came depends on buffers.
             events = [event for event in events if not word(event).startswith("U")]
-        assert sequence(events) == case.events
+        assert place.sequence(events) == case.events
         assert reply.read() == case.body
         statistics = manager.statistics()
         assert (statistics.leases, statistics.queued, statistics.replies_running) == (0, 0, 0)

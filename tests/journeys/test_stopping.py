@@ -81,7 +81,9 @@ async def test_stopping_before_anything_happened_sends_nothing(place: Place) -> 
     async with place.serve(peer) as url, place.open_manager() as manager:
         async with manager.get(url) as reply:
             reply.abort()
-            assert sequence([event async for event in reply]) == ("E(OPERATION_CANCELED) D(0,0) F(OPERATION_CANCELED)")
+            assert place.sequence([event async for event in reply]) == (
+                "E(OPERATION_CANCELED) D(0,0) F(OPERATION_CANCELED)"
+            )
     assert peer.connections == []
 
 

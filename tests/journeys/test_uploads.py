@@ -36,7 +36,6 @@ from trioreply.testing import (
 )
 
 from .conftest import Place
-from .notation import sequence
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BODY = bytes(range(256)) * 2000
@@ -151,7 +150,12 @@ async def test_a_missing_file(place: Place, tmp_path: Path) -> None:
 
 async def test_a_reply_as_the_body_of_another_request(place: Place) -> None:
     """A download piped into an upload."""
-    async with place.origin({"/a": OriginResponse(body=BODY), "/b": OriginResponse()}) as origin:
+
+    async def take(request: OriginRequest) -> OriginResponse:
+        await request.read()
+        return OriginResponse()
+
+    async with place.origin({"/a": OriginResponse(body=BODY), "/b": take}) as origin:
         async with place.open_manager() as manager, manager.get(origin.url("/a")) as download:
             async with manager.put(origin.url("/b"), download) as upload:
                 assert await upload.wait_finished() is NetworkError.NO_ERROR
@@ -177,7 +181,7 @@ async def test_waiting_for_100_continue(place: Place) -> None:
     async with place.serve(peer) as url, place.open_manager() as manager:
         async with manager.post(url, b"abc", expect_continue=True) as reply:
             events = [event async for event in reply]
-    assert sequence(events) == "S Q I(100) U(3,3) H(200) R D(2,2) F(NO_ERROR)"
+    assert place.sequence(events) == "S Q I(100) U(3,3) H(200) R D(2,2) F(NO_ERROR)"
     assert peer.requests[0].body == b"abc"
 
 

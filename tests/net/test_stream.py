@@ -358,25 +358,24 @@ async def test_two_senders_conflict(clogged: Pair) -> None:
     assert scope.cancelled_caught
 
 
-async def test_has_input(pair: Pair) -> None:
-    """Input is there when bytes are, and asking for it neither takes them nor waits."""
+async def test_receive_nowait(pair: Pair) -> None:
+    """Receiving at once gives what lies ready, or nothing, and never waits."""
     stream = pair.stream
     with assert_no_checkpoints():
-        assert not stream.has_input()
+        assert stream.receive_nowait() is None
     await pair.arrive(b"x")
-    assert stream.has_input()
-    assert stream.has_input()
-    assert await stream.receive_some() == b"x"
-    assert not stream.has_input()
+    with assert_no_checkpoints():
+        assert stream.receive_nowait() == b"x"
+        assert stream.receive_nowait() is None
 
 
 @pytest.mark.parametrize("ending", [socket.socket.close, reset])
-async def test_has_input_at_the_end(pair: Pair, ending: Callable[[socket.socket], None]) -> None:
-    """The end of the stream and a reset are input too: receiving would not wait."""
+async def test_receive_nowait_at_the_end(pair: Pair, ending: Callable[[socket.socket], None]) -> None:
+    """The end of the stream and a reset both are the end to who receives at once."""
     stream, peer = pair.stream, pair.peer
     ending(peer)
     await trio.lowlevel.wait_readable(pair.near)
-    assert stream.has_input()
+    assert stream.receive_nowait() == b""
 
 
 async def test_close_nowait(pair: Pair) -> None:
@@ -386,6 +385,21 @@ async def test_close_nowait(pair: Pair) -> None:
         stream.close_nowait()
         stream.close_nowait()
     assert peer.recv(1) == b""
+
+
+async def test_close_nowait_with_a_farewell(pair: Pair) -> None:
+    """A farewell goes out before the end."""
+    pair.stream.close_nowait(b"bye")
+    assert pair.peer.recv(10) == b"bye"
+    assert pair.peer.recv(1) == b""
+
+
+async def test_a_farewell_that_would_wait_is_dropped(pair: Pair) -> None:
+    """Closing does not wait for a peer that reads nothing, and does not fail because of it."""
+    clog(pair.near)
+    with assert_no_checkpoints():
+        pair.stream.close_nowait(b"bye")
+    assert pair.near.fileno() < 0
 
 
 async def test_aclose(pair: Pair) -> None:
@@ -418,7 +432,7 @@ async def test_adapt_passes_bytes() -> None:
     await stream.send_all(b"ping")
     assert await far.receive_some() == b"ping"
     await far.send_all(b"pong")
-    assert not stream.has_input()
+    assert stream.receive_nowait() is None
     assert await stream.receive_some(2) == b"po"
     assert await stream.receive_some() == b"ng"
 

@@ -15,13 +15,13 @@ import trio
 import trio.testing
 
 import trioreply
-from trioreply import Event, Manager, Message, Question, Reply, Request, ResponseData, ResponseHead, SslError
+from trioreply import Event, Manager, Message, Question, Reply, Request, ResponseData, ResponseHead, TlsAnswer
 from trioreply.abc import Sink
 
 URL = "test://alice:hush@host/path"
 SHOWN_URL = "test://host/path"
 
-AnyQuestion = Question[tuple[SslError, ...]] | Question[tuple[str, str]] | Question[bool] | Question[object]
+AnyQuestion = Question[TlsAnswer] | Question[tuple[str, str]] | Question[bool] | Question[object]
 
 Step = Message | AnyQuestion | Exception | Callable[[], Awaitable[None]]
 """A message to report, a question to ask, an error to end with, or something to wait for."""

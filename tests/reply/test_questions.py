@@ -32,13 +32,14 @@ from trioreply import (
     SslErrorCode,
     SslErrors,
 )
-from trioreply._model.messages import AuthenticationQuestion, ProxyChallenge, RedirectQuestion, TlsQuestion
+from trioreply._model.messages import AuthenticationQuestion, ProxyChallenge, RedirectQuestion, TlsAnswer, TlsQuestion
 from trioreply._reply.questions import Ask
 
 from .scripted import URL as REPLY_URL
 from .scripted import AnyQuestion, Script, open_reply, open_scripted, rest_of, settle
 
 ERRORS = (SslError(SslErrorCode.SELF_SIGNED_CERTIFICATE),)
+IGNORED = TlsAnswer(ERRORS)
 CONNECTING = SocketStartedConnecting("host", 443)
 CHALLENGE = Challenge("Basic", "here")
 PROXY = Proxy(ProxyType.HTTP, "proxy", 3128)
@@ -79,13 +80,13 @@ async def test_an_answer_lets_the_exchange_go_on() -> None:
         event.ignore(event.errors)
         assert is_settled(event)
         assert await reply.wait_finished() is NetworkError.NO_ERROR
-    assert script.answers == [ERRORS]
+    assert script.answers == [IGNORED]
 
 
 @pytest.mark.parametrize(
     ("question", "expected", "answer", "given"),
     [
-        (TlsQuestion(ERRORS), SslErrors(ERRORS), lambda event: event.ignore(), ERRORS),
+        (TlsQuestion(ERRORS), SslErrors(ERRORS), lambda event: event.ignore(), IGNORED),
         (
             AuthenticationQuestion(TARGET, CHALLENGE),
             AuthenticationRequired(TARGET, CHALLENGE),
@@ -153,7 +154,7 @@ async def test_receiver_may_wait_for_other_things() -> None:
         await settle()
         assert script.answers == []
         event.ignore()
-    assert script.answers == [ERRORS]
+    assert script.answers == [IGNORED]
 
 
 async def test_someone_is_waiting_and_nobody_ever_read_events() -> None:
@@ -223,7 +224,7 @@ async def test_the_last_reader_ends_and_nobody_waits() -> None:
         assert script.answers == []
         (await receive_question(reply)).ignore()
         await reply.wait_finished()
-    assert script.answers == [ERRORS]
+    assert script.answers == [IGNORED]
 
 
 async def test_the_last_reader_is_itself_waiting_elsewhere() -> None:
@@ -252,7 +253,7 @@ async def test_a_living_reader_keeps_the_question_open() -> None:
         await settle()
         assert script.answers == []
         (await receive_question(reply)).ignore()
-    assert script.answers == [ERRORS]
+    assert script.answers == [IGNORED]
 
 
 async def test_nobody_touched_the_reply() -> None:
@@ -265,7 +266,7 @@ async def test_nobody_touched_the_reply() -> None:
         event = await receive_question(reply)
         assert not is_settled(event)
         await reply.wait_finished()
-    assert script.answers == [ERRORS]
+    assert script.answers == [IGNORED]
 
 
 @pytest.mark.parametrize("when", ["before", "while it is open"])
@@ -343,7 +344,7 @@ async def test_the_managers_handler_comes_first(by_fetch: bool) -> None:
             async with manager.get(REPLY_URL) as reply:
                 events = await rest_of(reply.events)
             assert SslErrors not in map(type, events)
-    assert script.answers == [ERRORS]
+    assert script.answers == [IGNORED]
 
 
 async def test_the_managers_handler_declines() -> None:
@@ -359,7 +360,7 @@ async def test_the_managers_handler_declines() -> None:
             await reply.wait_finished()
         async with manager.get("other:x") as reply:
             assert isinstance(await reply.events.receive(), AuthenticationRequired)
-    assert script.answers == [ERRORS]
+    assert script.answers == [IGNORED]
 
 
 async def test_a_raising_handler_harms_its_own_reply() -> None:
@@ -405,7 +406,7 @@ async def test_observers_cannot_answer() -> None:
         assert [await seen.receive(), await seen.receive()] == [(reply, CONNECTING), (reply, event)]
         event.ignore()
         await reply.wait_finished()
-    assert script.answers == [ERRORS]
+    assert script.answers == [IGNORED]
 
 
 async def test_only_questions_are_asked() -> None:

@@ -12,6 +12,7 @@ from .source import PACKAGE, Import, Kind, Source, imports_of, section_of
 LAYERS = {
     "_version": 0,
     "_facade": 0,
+    "_clock": 0,
     "_model": 0,
     "_wire": 1,
     "_reply": 1,
@@ -141,6 +142,8 @@ def sans_io_is_sans_io(sources: Iterable[Source]) -> Iterator[str]:
         if not _is_sans_io(source):
             continue
         for imported in imports_of(source):
+            if imported.kind is Kind.TYPING:
+                continue  # naming the type of what passes through is no I/O
             if imported.top in _SANS_IO and not (imported.top == "trio" and source.path in TRIO_BELOW):
                 yield source.at(imported.line, f"a sans-IO module imports {imported.top}")
         for node in _waiting_functions(source.tree):

@@ -23,7 +23,7 @@ SHIELDS = {
 }
 
 # Where wall-clock time enters, to be passed on as a function.
-WALL_CLOCKS: set[str] = set()
+WALL_CLOCKS = {f"{PACKAGE}/_clock.py"}
 
 _CLOCKS = {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep"}
 _DATES = {"now", "utcnow", "today"}

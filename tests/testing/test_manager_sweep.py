@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -13,6 +14,8 @@ from attrs import frozen
 import trioreply
 from trioreply.testing import ManagerSweep, MemoryNetwork, OriginRequest, OriginResponse, Routes, sweep_environment
 from trioreply.testing.manager_sweep import SweptStatistics
+
+from .tls_clients import AUTHORITY, SERVER_TLS
 
 Sweep = ManagerSweep[trioreply.Manager]
 Scenario = Callable[[Sweep], Awaitable[None]]
@@ -48,6 +51,19 @@ async def test_a_download_may_be_cancelled_anywhere(owns_manager: bool, loopback
     """A download passes the sweep, in a manager that lives on and in one that goes down, in memory and over sockets."""
     steps = await sweep_environment(sweep_of(download, owns_manager=owns_manager, loopback=loopback))
     assert steps > 10
+
+
+@pytest.mark.parametrize("loopback", [False, True])
+async def test_the_origin_can_be_over_tls(loopback: bool) -> None:
+    """With TLS the origin's URL is https, and for a manager that trusts it the sweep is the same."""
+
+    def make() -> Sweep:
+        open_manager = functools.partial(trioreply.open_manager, ssl=AUTHORITY.trust())
+        return ManagerSweep(open_manager, download, routes=answer, loopback=loopback, tls=SERVER_TLS)
+
+    async with make() as env:
+        assert env.url().startswith("https://")
+    assert await sweep_environment(make) > 10
 
 
 async def test_routes_may_be_a_mapping() -> None:

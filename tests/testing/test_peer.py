@@ -1,8 +1,10 @@
-"""The scripted peer plays the same script in memory and on a real socket."""
+"""The scripted peer plays the same script in memory and on a real socket, plain and over TLS."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -16,6 +18,7 @@ from trioreply.testing import (
     Ending,
     Loop,
     MemoryNetwork,
+    RawSend,
     Receive,
     ReceiveBody,
     ReceiveEnd,
@@ -26,14 +29,17 @@ from trioreply.testing import (
     Send,
     SendEof,
     SendSlowly,
-    ServedStream,
     Signal,
     Stall,
+    Step,
+    Truncate,
     WaitFor,
     serve_peer,
 )
 
-Connect = Callable[[], AbstractAsyncContextManager[ServedStream]]
+from .tls_clients import SERVER_TLS, connect_tls
+
+Connect = Callable[[], AbstractAsyncContextManager[trio.abc.Stream]]
 Serve = Callable[[ScriptedPeer], AbstractAsyncContextManager[Connect]]
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: peer.test\r\nX-One: 1\r\nX-One: 2\r\n\r\n"
@@ -41,44 +47,61 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 @contextlib.asynccontextmanager
-async def in_memory(peer: ScriptedPeer) -> AsyncIterator[Connect]:
+async def in_memory(peer: ScriptedPeer, *, secure: bool = False) -> AsyncIterator[Connect]:
     """The peer on a network in memory."""
-    async with MemoryNetwork() as network, serve_peer(peer, network=network) as url:
-        assert url == "http://peer.test"
+    tls = SERVER_TLS if secure else None
+    async with MemoryNetwork() as network, serve_peer(peer, network=network, tls=tls) as url:
+        assert url == ("https://peer.test" if secure else "http://peer.test")
         (address,) = network.host("peer.test").addresses
 
         @contextlib.asynccontextmanager
-        async def connect() -> AsyncIterator[ServedStream]:
-            async with await network.dial(address, 80) as stream:
-                yield stream
+        async def connect() -> AsyncIterator[trio.abc.Stream]:
+            async with await network.dial(address, 443 if secure else 80) as stream:
+                yield await connect_tls(stream, "peer.test") if secure else stream
 
         yield connect
 
 
 @contextlib.asynccontextmanager
-async def on_loopback(peer: ScriptedPeer) -> AsyncIterator[Connect]:
+async def on_loopback(peer: ScriptedPeer, *, secure: bool = False) -> AsyncIterator[Connect]:
     """The peer on a real socket."""
-    async with serve_peer(peer) as url:
-        host, port = url.removeprefix("http://").split(":")
+    async with serve_peer(peer, tls=SERVER_TLS if secure else None) as url:
+        host, port = url.removeprefix("https://" if secure else "http://").split(":")
 
         @contextlib.asynccontextmanager
-        async def connect() -> AsyncIterator[ServedStream]:
+        async def connect() -> AsyncIterator[trio.abc.Stream]:
             async with await trio.open_tcp_stream(host, int(port)) as stream:
-                yield stream
+                yield await connect_tls(stream, host) if secure else stream
 
         yield connect
 
 
-@pytest.fixture(params=[in_memory, on_loopback])
+over_tls_in_memory = functools.partial(in_memory, secure=True)
+over_tls_on_loopback = functools.partial(on_loopback, secure=True)
+
+
+@pytest.fixture(
+    params=[in_memory, on_loopback, over_tls_in_memory, over_tls_on_loopback],
+    ids=["memory", "loopback", "tls-memory", "tls-loopback"],
+)
 def serve(request: pytest.FixtureRequest) -> Serve:
     """A place for a peer to run."""
     chosen: Serve = request.param
     return chosen
 
 
-async def read_to_end(stream: ServedStream) -> bytes:
+async def read_to_end(stream: trio.abc.Stream) -> bytes:
     """All that comes before the end."""
     return b"".join([bytes(piece) async for piece in stream])
+
+
+async def end(stream: trio.abc.Stream) -> None:
+    """End the client's direction, with the peer's ended already."""
+    if isinstance(stream, trio.SSLStream):
+        await stream.unwrap()
+    else:
+        assert isinstance(stream, trio.abc.HalfCloseableStream)
+        await stream.send_eof()
 
 
 async def test_requests_are_parsed_and_recorded(serve: Serve) -> None:
@@ -129,7 +152,7 @@ async def test_raw_steps(serve: Serve) -> None:
         await client.send_all(b"c")
         assert await read_to_end(client) == b"2"
         await client.send_all(b"afterwards")
-        await client.send_eof()
+        await end(client)
         assert await peer.connections[0].wait_ended() is Ending.SCRIPT
         assert bytes(peer.connections[0].received) == b"line\nabcafterwards"
 
@@ -150,6 +173,56 @@ async def test_a_close_reaches_the_client(serve: Serve) -> None:
     async with serve(peer) as connect, connect() as client:
         await client.send_all(GET)
         assert await read_to_end(client) == b"HTTP/1.1 200 OK\r\nContent-Le"
+
+
+@pytest.mark.parametrize("serve", [in_memory, on_loopback], ids=["memory", "loopback"])
+async def test_without_tls_there_is_nothing_below_it(serve: Serve) -> None:
+    """On a plain connection RawSend is Send, and Truncate is Close."""
+    peer = ScriptedPeer(RawSend(b"raw"), Truncate(), Send(b"never"))
+    async with serve(peer) as connect, connect() as client:
+        assert await read_to_end(client) == b"raw"
+        assert await peer.connections[0].wait_ended() is Ending.BROKEN
+        assert peer.handshakes == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "kind"),
+    [
+        ([Close()], None),
+        ([SendEof(), ReceiveEnd()], None),
+        ([], None),
+        ([Truncate()], ssl.SSLEOFError),
+        ([RawSend(b"this is no record"), Stall()], ssl.SSLError),
+    ],
+)
+async def test_how_tls_ends(steps: list[Step], kind: type[ssl.SSLError] | None) -> None:
+    """Close, SendEof and the end of a script announce the end, Truncate does not, and RawSend is no TLS at all."""
+    peer = ScriptedPeer(Send(b"all"), *steps)
+    async with MemoryNetwork() as network, serve_peer(peer, network=network, tls=SERVER_TLS):
+        (address,) = network.host("peer.test").addresses
+        async with await network.dial(address, 443) as transport:
+            client = await connect_tls(transport, "peer.test", lenient=False)
+            assert await client.receive_some() == b"all"
+            if kind is None:
+                assert await client.receive_some() == b""
+            else:
+                with pytest.raises(trio.BrokenResourceError) as caught:
+                    await client.receive_some()
+                assert type(caught.value.__cause__) is kind
+        (stream,) = peer.handshakes
+        assert stream.server_name == "peer.test"
+        assert peer.connections[0].stream is stream
+
+
+async def test_the_end_of_a_script_waits_for_room() -> None:
+    """A script's end is announced over TLS even if the client has to read first."""
+    peer = ScriptedPeer(Send(b"all"))
+    async with MemoryNetwork(buffer_size=1) as network, serve_peer(peer, network=network, tls=SERVER_TLS):
+        (address,) = network.host("peer.test").addresses
+        async with await network.dial(address, 443) as transport:
+            client = await connect_tls(transport, "peer.test", lenient=False)
+            await trio.testing.wait_all_tasks_blocked()
+            assert await read_to_end(client) == b"all"
 
 
 async def test_a_client_that_leaves_ends_the_script(serve: Serve) -> None:

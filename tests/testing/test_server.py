@@ -1,4 +1,4 @@
-"""The origin server is a correct HTTP/1.1 server, in memory and on a real socket.
+"""The origin server is a correct HTTP/1.1 server, in memory and on a real socket, plain and over TLS.
 
 It is spoken to in bytes here, so that nothing stands between the test and the wire.
 """
@@ -6,6 +6,7 @@ It is spoken to in bytes here, so that nothing stands between the test and the w
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -14,21 +15,24 @@ import trio
 import trio.testing
 
 from trioreply.testing import (
+    Authority,
     MemoryNetwork,
     Origin,
+    OriginConnection,
     OriginHandler,
     OriginRequest,
     OriginResponse,
     Routes,
-    ServedStream,
     open_origin,
 )
+
+from .tls_clients import SERVER_TLS, attempt, connect_tls, trusting
 
 
 class Client:
     """A stream to the origin, and what was received on it and not consumed."""
 
-    def __init__(self, stream: ServedStream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
         self._unread = b""
 
@@ -53,7 +57,7 @@ class Client:
 class Place(trio.abc.AsyncResource):
     """An origin and how to connect to it."""
 
-    def __init__(self, origin: Origin, dial: Callable[[], AbstractAsyncContextManager[ServedStream]]) -> None:
+    def __init__(self, origin: Origin, dial: Callable[[], AbstractAsyncContextManager[trio.abc.Stream]]) -> None:
         self.origin = origin
         self._dial = dial
         self._streams = contextlib.AsyncExitStack()
@@ -71,37 +75,45 @@ Serve = Callable[[Routes | OriginHandler], AbstractAsyncContextManager[Place]]
 
 
 @contextlib.asynccontextmanager
-async def in_memory(routes: Routes | OriginHandler) -> AsyncIterator[Place]:
+async def in_memory(routes: Routes | OriginHandler, *, secure: bool = False) -> AsyncIterator[Place]:
     """An origin on a network in memory."""
-    async with MemoryNetwork() as network, open_origin(routes, network=network) as origin:
-        assert origin.url("/x?y") == "http://origin.test/x?y"
+    tls = SERVER_TLS if secure else None
+    async with MemoryNetwork() as network, open_origin(routes, network=network, tls=tls) as origin:
+        assert origin.url("/x?y") == ("https://origin.test/x?y" if secure else "http://origin.test/x?y")
         (address,) = network.host("origin.test").addresses
 
         @contextlib.asynccontextmanager
-        async def dial() -> AsyncIterator[ServedStream]:
-            async with await network.dial(address, 80) as stream:
-                yield stream
+        async def dial() -> AsyncIterator[trio.abc.Stream]:
+            async with await network.dial(address, 443 if secure else 80) as stream:
+                yield await connect_tls(stream, "origin.test") if secure else stream
 
         async with Place(origin, dial) as place:
             yield place
 
 
 @contextlib.asynccontextmanager
-async def on_loopback(routes: Routes | OriginHandler) -> AsyncIterator[Place]:
+async def on_loopback(routes: Routes | OriginHandler, *, secure: bool = False) -> AsyncIterator[Place]:
     """An origin on a real socket."""
-    async with open_origin(routes) as origin:
-        host, port = origin.url("").removeprefix("http://").split(":")
+    async with open_origin(routes, tls=SERVER_TLS if secure else None) as origin:
+        host, port = origin.url("").removeprefix("https://" if secure else "http://").split(":")
 
         @contextlib.asynccontextmanager
-        async def dial() -> AsyncIterator[ServedStream]:
+        async def dial() -> AsyncIterator[trio.abc.Stream]:
             async with await trio.open_tcp_stream(host, int(port)) as stream:
-                yield stream
+                yield await connect_tls(stream, host) if secure else stream
 
         async with Place(origin, dial) as place:
             yield place
 
 
-@pytest.fixture(params=[in_memory, on_loopback])
+over_tls_in_memory = functools.partial(in_memory, secure=True)
+over_tls_on_loopback = functools.partial(on_loopback, secure=True)
+
+
+@pytest.fixture(
+    params=[in_memory, on_loopback, over_tls_in_memory, over_tls_on_loopback],
+    ids=["memory", "loopback", "tls-memory", "tls-loopback"],
+)
 def serve(request: pytest.FixtureRequest) -> Serve:
     """A place for an origin to run."""
     chosen: Serve = request.param
@@ -359,9 +371,9 @@ async def test_clients_that_go_away_are_no_failure(serve: Serve) -> None:
             await trio.testing.wait_all_tasks_blocked()
 
 
-@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("how", ["close", "truncate", "reset"])
 async def test_the_server_can_break_its_connections(serve: Serve, how: str) -> None:
-    """A test can close or reset a kept connection from the server's side."""
+    """A test can close, cut off or reset a kept connection from the server's side."""
     async with serve({"/": HELLO}) as place:
         client = await place.connect()
         await client.send(GET)
@@ -369,6 +381,9 @@ async def test_the_server_can_break_its_connections(serve: Serve, how: str) -> N
         (connection,) = place.origin.connections
         if how == "close":
             connection.close()
+            await client.expect_end()
+        elif how == "truncate":
+            connection.truncate()
             await client.expect_end()
         else:
             connection.reset()
@@ -387,6 +402,36 @@ async def test_a_failing_handler_fails_the_test(serve: Serve) -> None:
             client = await place.connect()
             await client.send(GET)
             await client.expect_end()
+
+
+@pytest.mark.parametrize("how", [OriginConnection.close, OriginConnection.truncate])
+async def test_over_tls_a_truncation_is_no_close(how: Callable[[OriginConnection], None]) -> None:
+    """A close sends a close_notify, a truncation does not."""
+    async with MemoryNetwork() as network, open_origin({"/": HELLO}, network=network, tls=SERVER_TLS) as origin:
+        (address,) = network.host("origin.test").addresses
+        async with await network.dial(address, 443) as transport:
+            client = Client(await connect_tls(transport, "origin.test", lenient=False))
+            await client.send(GET)
+            await client.expect(HELLO_HEAD + b"hello")
+            how(origin.connections[0])
+            if how is OriginConnection.close:
+                await client.expect_end()
+            else:
+                with pytest.raises(trio.BrokenResourceError):
+                    await client.expect_end()
+
+
+async def test_a_refused_certificate_is_no_failure() -> None:
+    """A client that does not trust us opens no connection of the origin's; its alert is on record."""
+    async with MemoryNetwork() as network, open_origin({"/": HELLO}, network=network, tls=SERVER_TLS) as origin:
+        (address,) = network.host("origin.test").addresses
+        async with await network.dial(address, 443) as transport:
+            await attempt(transport, "origin.test", context=trusting(Authority()))
+        await trio.testing.wait_all_tasks_blocked()
+        assert origin.connections == []
+        (stream,) = origin.handshakes
+        assert stream.handshake_error is not None
+        assert stream.handshake_error.reason == "TLSV1_ALERT_UNKNOWN_CA"
 
 
 async def test_routes_may_change(serve: Serve) -> None:

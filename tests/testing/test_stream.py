@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
 import trio.testing
 
-from trioreply.testing import MemoryConnection, MemoryStream, ServedStream
+from trioreply.testing import MemoryConnection, MemoryStream, Transport
 from trioreply.testing.serving import close_nowait, reset
 
-Pair = tuple[ServedStream, ServedStream]
-OpenPair = Callable[[], AbstractAsyncContextManager[Pair]]
-
-
-@contextlib.asynccontextmanager
-async def memory_pair() -> AsyncIterator[Pair]:
-    """Two ends in memory."""
-    connection = MemoryConnection()
-    async with connection.client, connection.server:
-        yield connection.client, connection.server
-
-
-@contextlib.asynccontextmanager
-async def socket_pair() -> AsyncIterator[Pair]:
-    """Two ends of a TCP connection over loopback."""
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    async with listener:
-        client = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
-        server = await listener.accept()
-    async with client, server:
-        yield client, server
+from .pairs import OpenPair, memory_pair, socket_pair
 
 
 @pytest.fixture(params=[memory_pair, socket_pair])
@@ -43,7 +21,7 @@ def open_pair(request: pytest.FixtureRequest) -> OpenPair:
     return chosen
 
 
-async def read_to_end(stream: ServedStream) -> bytes:
+async def read_to_end(stream: Transport) -> bytes:
     """All that comes before the end."""
     return b"".join([bytes(piece) async for piece in stream])
 
@@ -152,28 +130,28 @@ async def test_reset_wakes_those_who_wait(open_pair: OpenPair) -> None:
         reset(right)
 
 
-async def send_forever(stream: ServedStream) -> None:
+async def send_forever(stream: Transport) -> None:
     """Send without an end."""
     while True:
         await stream.send_all(b"x" * 1_000_000)
 
 
-async def receive_once(stream: ServedStream) -> None:
+async def receive_once(stream: Transport) -> None:
     """Receive something."""
     await stream.receive_some()
 
 
-async def wait_writable(stream: ServedStream) -> None:
+async def wait_writable(stream: Transport) -> None:
     """Wait for room to send."""
     await stream.wait_send_all_might_not_block()
 
 
-async def send_eof(stream: ServedStream) -> None:
+async def send_eof(stream: Transport) -> None:
     """End our direction."""
     await stream.send_eof()
 
 
-async def await_writable_when_full(stream: ServedStream) -> None:
+async def await_writable_when_full(stream: Transport) -> None:
     """Fill the connection, then wait for room."""
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
@@ -184,7 +162,7 @@ async def await_writable_when_full(stream: ServedStream) -> None:
 
 
 @pytest.mark.parametrize("action", [send_forever, receive_once, await_writable_when_full])
-async def test_closing_wakes_own_tasks(open_pair: OpenPair, action: Callable[[ServedStream], Awaitable[None]]) -> None:
+async def test_closing_wakes_own_tasks(open_pair: OpenPair, action: Callable[[Transport], Awaitable[None]]) -> None:
     """A task that waits in an end that is closed under it gets ClosedResourceError."""
     async with open_pair() as (left, _right), trio.open_nursery() as nursery:
 
@@ -267,20 +245,68 @@ async def test_every_method_is_a_checkpoint(open_pair: OpenPair) -> None:
             await left.aclose()
 
 
-async def test_has_input_tells_whether_receiving_would_wait() -> None:
-    """has_input is true for bytes, for the end, for a broken and for a closed connection, else false."""
-    for act in (MemoryConnection.cut, MemoryConnection.drop):
-        connection = MemoryConnection()
-        assert not connection.client.has_input()
-        act(connection)
-        assert connection.client.has_input()
+async def test_receiving_at_once_gives_what_lies_ready() -> None:
+    """Receiving at once takes the bytes that have come, or nothing, and never waits."""
     connection = MemoryConnection()
+    assert connection.client.receive_nowait() is None
     await connection.server.send_all(b"x")
-    assert connection.client.has_input()
-    await connection.client.receive_some()
-    assert not connection.client.has_input()
+    with trio.testing.assert_no_checkpoints():
+        assert connection.client.receive_nowait() == b"x"
+        assert connection.client.receive_nowait() is None
+
+
+@pytest.mark.parametrize("act", [MemoryConnection.cut, MemoryConnection.drop])
+async def test_receiving_at_once_at_the_end(act: Callable[[MemoryConnection], None]) -> None:
+    """The end of the stream, a break, and a stream that we closed all are the end to who receives at once."""
+    connection = MemoryConnection()
+    act(connection)
+    assert connection.client.receive_nowait() == b""
     connection.client.close_nowait()
-    assert connection.client.has_input()
+    assert connection.client.receive_nowait() == b""
+
+
+async def test_a_farewell_goes_out_before_the_end() -> None:
+    """Closing at once sends the farewell if there is room for it, and only the first closing does."""
+    connection = MemoryConnection()
+    connection.client.close_nowait(b"bye")
+    connection.client.close_nowait(b"again")
+    assert await read_to_end(connection.server) == b"bye"
+
+
+async def test_a_farewell_never_waits_and_never_fails() -> None:
+    """A farewell is dropped where there is no room, after the end was sent, and where nobody listens any more."""
+    connection = MemoryConnection(buffer_size=4)
+    await connection.client.send_all(b"full")
+    connection.client.close_nowait(b"bye")
+    assert await read_to_end(connection.server) == b"full"
+    connection = MemoryConnection()
+    await connection.client.send_eof()
+    connection.client.close_nowait(b"bye")
+    assert await read_to_end(connection.server) == b""
+    connection = MemoryConnection()
+    connection.server.reset()
+    connection.client.close_nowait(b"bye")
+    assert connection.client.is_closed
+
+
+async def test_sending_at_once_takes_what_there_is_room_for() -> None:
+    """Sending at once never waits: it says how much went out."""
+    connection = MemoryConnection(buffer_size=4)
+    with trio.testing.assert_no_checkpoints():
+        assert connection.client.send_nowait(b"abcdef") == 4
+        assert connection.client.send_nowait(bytearray(b"ef")) == 0
+    assert await connection.server.receive_some() == b"abcd"
+    await connection.client.send_eof()
+    with pytest.raises(trio.ClosedResourceError):
+        connection.client.send_nowait(b"x")
+
+
+async def test_a_closed_end_cannot_reset_any_more() -> None:
+    """As on a socket: once closed, there is nothing to reset with."""
+    connection = MemoryConnection()
+    connection.server.close_nowait(b"bye")
+    connection.server.reset()
+    assert await read_to_end(connection.client) == b"bye"
 
 
 async def test_one_byte_at_a_time() -> None:
@@ -301,7 +327,7 @@ async def test_stall_holds_bytes_and_ends_back() -> None:
     await connection.client.send_all(b"held back")
     await connection.client.send_eof()
     assert connection.stall
-    assert not connection.server.has_input()
+    assert connection.server.receive_nowait() is None
     async with trio.open_nursery() as nursery:
 
         async def receive() -> None:

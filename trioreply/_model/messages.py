@@ -2,7 +2,7 @@
 
 A handler (built-in or yours) calls ``await sink.put(message)`` for each, in this order::
 
-    [ConnectionQueued] ConnectionLeased (SocketStartedConnecting)* [Encrypted]
+    [ConnectionQueued] ConnectionLeased (SocketStartedConnecting)* [SslErrors] [Encrypted]
         (RequestProgress)* RequestSent (Informational)* ResponseHead (ResponseData)* [ResponseTrailers]
 
 Only `ResponseHead` is required. Messages that mean the same to the reader as to us are the event classes themselves.
@@ -17,9 +17,9 @@ from attrs import field, frozen
 from yarl import URL
 
 from .credentials import Challenge, Proxy
-from .events import Encrypted, Informational, Redirected, RequestSent, Retrying, SocketStartedConnecting
+from .events import Encrypted, Informational, Redirected, RequestSent, Retrying, SocketStartedConnecting, SslErrors
 from .headers import EMPTY, Headers, trusted_headers
-from .tls import Certificate, SslError
+from .tls import Certificate, SslError, TlsInfo
 from .urls import display
 
 A = TypeVar("A")
@@ -35,6 +35,8 @@ class ConnectionLeased:
     """The request may use a connection: a kept one, or one that is dialled now."""
 
     reused: bool
+    tls: TlsInfo | None = None
+    """The secure channel of a kept connection; a new one tells with `Encrypted`."""
 
 
 @frozen
@@ -75,6 +77,7 @@ Message = (
     ConnectionQueued
     | ConnectionLeased
     | SocketStartedConnecting
+    | SslErrors
     | Encrypted
     | RequestProgress
     | RequestSent
@@ -94,11 +97,30 @@ class Question(Generic[A]):
 
 
 @frozen
-class TlsQuestion(Question[tuple[SslError, ...]]):
-    """Go on in spite of these errors? The answer is the errors that are ignored."""
+class TlsAnswer:
+    """Go on in spite of these ``errors``; with ``everything`` in spite of any others, too."""
+
+    errors: tuple[SslError, ...]
+    everything: bool = False
+
+
+OWN_CONTEXT = (
+    "the request's own ssl.SSLContext decides alone which certificates are accepted; give a "
+    "SslConfiguration instead, or load the certificate into that context"
+)
+"""Why errors that a user's context has found cannot be ignored, and what to do."""
+
+
+@frozen
+class TlsQuestion(Question[TlsAnswer]):
+    """Go on in spite of these errors?"""
 
     errors: tuple[SslError, ...]
     peer_chain: tuple[Certificate, ...] = ()
+    tls: TlsInfo | None = None
+    """As much as is known of the channel that was refused."""
+    final: str = ""
+    """If nothing can be ignored: why, and what to do instead. Nobody is waited for then."""
 
 
 @frozen

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from types import NoneType
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import attrs
 from attrs import field, frozen
@@ -18,7 +18,11 @@ from yarl import URL
 from .bodies import Body, BodySource, make_body
 from .headers import EMPTY, Headers, HeaderSource, is_token, make_headers, with_missing
 from .options import CacheLoad, Http2, LoadControl, Operation, Priority, RedirectPolicy
+from .ssl_configuration import SslConfiguration
 from .urls import display, make_url
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 QuerySource = Mapping[str, str | int | float] | Iterable[tuple[str, str | int | float]] | str
 """What may be given for a query: a mapping, pairs where a name may repeat, or the text itself."""
@@ -56,6 +60,8 @@ class RequestFields(TypedDict, total=False):
     decompression_limit: int | None
     http2: Http2
     expect_continue: bool
+    ssl: SslConfiguration | SSLContext | None
+    peer_verify_name: str | None
     sensitive_headers: Iterable[str]
     user_data: object
 
@@ -148,6 +154,10 @@ class Request:
     http2: Http2 = field(default=Http2.ALLOWED, kw_only=True)
     expect_continue: bool = field(default=False, kw_only=True)
     """Ask for ``100 Continue`` and hold the body back for at most a second (RFC 9110 section 10.1.1)."""
+    ssl: SslConfiguration | SSLContext | None = field(default=None, kw_only=True, repr=False)
+    """How to secure connections, or a context of your own, which then decides alone; ``None``: as the manager says."""
+    peer_verify_name: str | None = field(default=None, kw_only=True)
+    """The name the server's certificate must have, and for SNI, instead of the URL's host (``peerVerifyName``)."""
     sensitive_headers: frozenset[str] = field(default=(), converter=_names, kw_only=True)
     """Names of fields that must never reach another origin, beside the well-known ones."""
     user_data: object = field(default=None, kw_only=True, eq=False)
@@ -165,6 +175,10 @@ class Request:
         for name, kinds in _NUMBERS.items():
             if (number := getattr(self, name)) is not _DEFAULTS[name]:
                 check_number(name, number, kinds)
+        if self.ssl is not None:
+            check_ssl(self.ssl)
+        if self.peer_verify_name is not None:
+            _check_peer_name(self.peer_verify_name)
         if self.verb == "GET" and self.operation is Operation.GET and self.query is None:
             return
         if not isinstance(self.verb, str) or not is_token(self.verb):
@@ -206,6 +220,22 @@ def _check_choice(name: str, value: object, kind: type[enum.Enum]) -> None:
         raise TypeError(f"{name}: {value!r} is no member of {kind.__name__}")
 
 
+def check_ssl(value: object) -> None:
+    """Nothing, if ``value`` says how to secure a connection.
+
+    Raises:
+        TypeError: it does not.
+    """
+    # A context is known by what it can do: this layer of values knows no ssl module.
+    if not isinstance(value, SslConfiguration) and not callable(getattr(value, "wrap_bio", None)):
+        raise TypeError(f"ssl: give a SslConfiguration or a ssl.SSLContext, not {value!r}")
+
+
+def _check_peer_name(name: object) -> None:
+    if not isinstance(name, str) or not name or not name.isprintable() or " " in name:
+        raise ValueError(f"peer_verify_name: {name!r} is no host name and no address")
+
+
 def check_number(name: str, value: object, kinds: tuple[type, ...]) -> None:
     """Nothing, if ``value`` is of one of ``kinds`` and, if it is a number, not negative.
 
@@ -228,6 +258,7 @@ class RequestDefaults:
 
     headers: Headers = EMPTY
     transfer_timeout: float | None = None
+    ssl: SslConfiguration | SSLContext | None = None
 
     def complete(self, request: Request) -> Request:
         """Put these defaults into ``request``, which was made a moment ago and which nobody else has seen yet.
@@ -237,4 +268,6 @@ class RequestDefaults:
         object.__setattr__(request, "headers", with_missing(request.headers, self.headers))
         if request.transfer_timeout is None:
             object.__setattr__(request, "transfer_timeout", self.transfer_timeout)
+        if request.ssl is None:
+            object.__setattr__(request, "ssl", self.ssl)
         return request

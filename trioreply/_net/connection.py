@@ -1,13 +1,42 @@
-"""What a pool keeps: an origin, and a connection to it that can be asked without looking inside."""
+"""What a pool keeps: connections that can be asked without looking inside, and the keys under which they are kept."""
 
 from __future__ import annotations
 
+import ssl
 from typing import Protocol
 
 from attrs import frozen
 from yarl import URL
 
 from .._model.messages import Message
+from .._model.request import Request
+from .._model.ssl_configuration import DEFAULT_CONFIGURATION, SslConfiguration
+from .._model.tls import TlsInfo
+from .verification import Tolerance
+
+
+@frozen
+class TlsKey:
+    """All that decides whom a secure connection accepts at the other end."""
+
+    source: SslConfiguration | ssl.SSLContext
+    name: str
+    """The host name or address that the certificate must have."""
+    tolerance: Tolerance | None = None
+    """The errors that are ignored."""
+
+    @classmethod
+    def of(cls, request: Request) -> TlsKey:
+        """What ``request`` demands, before anything is ignored."""
+        name = request.peer_verify_name or request.url.raw_host or ""
+        # Neither a root's dot nor an interface is a part of what certificates name.
+        name = name.rstrip(".").partition("%")[0]
+        return cls(DEFAULT_CONFIGURATION if request.ssl is None else request.ssl, name)
+
+    @property
+    def configuration(self) -> SslConfiguration | None:
+        """Ours; ``None`` if the user's own context decides."""
+        return self.source if isinstance(self.source, SslConfiguration) else None
 
 
 @frozen
@@ -17,12 +46,14 @@ class Origin:
     scheme: str
     host: str
     port: int
+    tls: TlsKey | None = None
+    """What else two requests must have in common to share a secure connection; ``None`` for a plain one."""
 
     @classmethod
-    def of(cls, url: URL) -> Origin:
+    def of(cls, url: URL, tls: TlsKey | None = None) -> Origin:
         """The origin of ``url`` (RFC 9110 section 4.3.1), whose host and port are known to exist."""
         # yarl keeps an IPv6 zone as it stands in a URL, quoted (RFC 6874); the resolver wants it plain.
-        return cls(url.scheme, (url.raw_host or "").replace("%25", "%"), url.port or 0)
+        return cls(url.scheme, (url.raw_host or "").replace("%25", "%"), url.port or 0, tls)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -35,6 +66,11 @@ class Connection(Protocol):
     @property
     def is_reusable(self) -> bool:
         """Whether another request may use it."""
+        ...
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """The secure channel underneath, if there is one."""
         ...
 
     def is_dead(self) -> bool:

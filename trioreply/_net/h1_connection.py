@@ -18,13 +18,15 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from .._model.errors import OperationCanceledError, RemoteHostClosedError
+from .._model.errors import OperationCanceledError, RemoteHostClosedError, UnknownNetworkError
 from .._model.events import Informational, RequestSent
 from .._model.messages import RequestProgress, ResponseHead
+from .._model.tls import TlsInfo
 from .._wire.codec import Codec, RequestHead, ResponseEnd
 from .connection import MessageSink
 from .groups import raise_ungrouped
 from .interfaces import ByteStream
+from .tls import TlsError
 from .upload import Upload
 
 CONTINUE_SECONDS = 1.0
@@ -37,12 +39,14 @@ READ_SIZE = 64 * 1024
 class H1Connection:
     """A byte stream with an HTTP/1.1 codec on it; one exchange at a time."""
 
-    __slots__ = ("_codec", "_failed", "_stream")
+    __slots__ = ("_codec", "_failed", "_stream", "tls")
 
-    def __init__(self, stream: ByteStream, codec: Codec) -> None:
+    def __init__(self, stream: ByteStream, codec: Codec, tls: TlsInfo | None = None) -> None:
         self._stream = stream
         self._codec = codec
         self._failed = False
+        self.tls = tls
+        """See `Connection.tls`."""
 
     def __repr__(self) -> str:
         return f"<H1Connection {'reusable' if self.is_reusable else 'in use'}>"
@@ -54,7 +58,9 @@ class H1Connection:
 
     def is_dead(self) -> bool:
         """See `Connection.is_dead`."""
-        return self._stream.has_input()
+        if self._stream.receive_nowait() is not None:
+            self._failed = True  # what was there is taken, and another look would find nothing
+        return self._failed
 
     def close_nowait(self) -> None:
         """See `Connection.close_nowait`."""
@@ -145,8 +151,11 @@ class H1Connection:
     async def _read(self) -> bytes:
         try:
             return bytes(await self._stream.receive_some(READ_SIZE))
+        except TlsError as error:
+            raise UnknownNetworkError(str(error)) from error
         except trio.BrokenResourceError as error:
-            raise self._judged(RemoteHostClosedError("Connection closed: the server reset the connection")) from error
+            why = str(error) or "the connection is lost"
+            raise self._judged(RemoteHostClosedError(f"Connection closed: {why}")) from error
         except trio.ClosedResourceError as error:
             raise _closed_by_us() from error
 

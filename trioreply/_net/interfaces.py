@@ -53,10 +53,10 @@ class ByteStream(Protocol):
         """As `trio.abc.AsyncResource.aclose`."""
         ...
 
-    def has_input(self) -> bool:
-        """Whether bytes or the end of the stream lie ready, so that receiving would not wait."""
+    def receive_nowait(self) -> bytes | None:
+        """What lies ready: bytes, ``b""`` at the end or if the connection is broken, ``None`` if that is nothing."""
         ...
 
-    def close_nowait(self) -> None:
-        """Close at once, without any farewell. Idempotent."""
+    def close_nowait(self, farewell: bytes = b"") -> None:
+        """Close at once; ``farewell`` is sent first if that needs no waiting. Idempotent."""
         ...

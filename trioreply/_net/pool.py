@@ -24,6 +24,12 @@ _NEW = ConnectionLeased(reused=False)
 _KEPT = ConnectionLeased(reused=True)
 
 
+def _leased(connection: Connection | None) -> ConnectionLeased:
+    if connection is None:
+        return _NEW
+    return _KEPT if connection.tls is None else ConnectionLeased(reused=True, tls=connection.tls)
+
+
 class Lease:
     """The right to use a connection: a kept one, or one that its holder dials."""
 
@@ -101,7 +107,7 @@ class Pool:
                 ticket.on_grant = event.set
                 await sink.put(ConnectionQueued())
                 await event.wait()
-            await sink.put(_NEW if ticket.connection is None else _KEPT)
+            await sink.put(_leased(ticket.connection))
             granted = True
         finally:
             if not granted:

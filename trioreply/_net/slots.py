@@ -91,6 +91,14 @@ class SlotCounts:
         """What counts against the limits."""
         return self.connecting + self.active + self.idle
 
+    def __add__(self, other: SlotCounts) -> SlotCounts:
+        return SlotCounts(
+            self.connecting + other.connecting,
+            self.active + other.active,
+            self.idle + other.idle,
+            self.queued + other.queued,
+        )
+
     def __str__(self) -> str:
         """``4 active, 2 queued``: what is not zero."""
         counts = {"connecting": self.connecting, "active": self.active, "idle": self.idle, "queued": self.queued}

@@ -6,7 +6,8 @@
   the kernel, and that costs more than the system call itself. Ours tries the socket first. What a checkpoint is for
   must not get lost by that, so after `STREAK` calls in a row that did not wait comes a real one, before the socket is
   touched: nothing is received and then dropped because of a cancellation.
-* **It can be asked, and closed, without waiting** (`has_input`, `close_nowait`), as the pool does at every check-out.
+* **It can be asked, and closed, without waiting** (`receive_nowait`, `close_nowait`), as the pool does at every
+  check-out.
 * **It reads `RECEIVE_SIZE` bytes at a time**, which is what the HTTP/1 parsers like best.
 
 Every `OSError` is turned into Trio's two words for it here and nowhere else: `trio.ClosedResourceError` if we closed
@@ -137,20 +138,22 @@ class SocketStream(trio.abc.Stream):
         finally:
             self._receiving = False
 
-    def has_input(self) -> bool:
-        """Whether `receive_some` would not wait: bytes, the end, or an error lie ready. Takes nothing."""
+    def receive_nowait(self) -> bytes | None:
+        """See `ByteStream.receive_nowait`; at most `RECEIVE_SIZE` bytes."""
         try:
-            self._socket.recv(1, socket.MSG_PEEK)
+            return self._socket.recv(RECEIVE_SIZE)
         except BlockingIOError:
-            return False
+            return None
         except OSError:
-            return True
-        return True
+            return b""
 
-    def close_nowait(self) -> None:
+    def close_nowait(self, farewell: bytes = b"") -> None:
         """Close the socket; tasks waiting in this stream get `trio.ClosedResourceError`. Idempotent."""
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
+            if farewell:
+                with contextlib.suppress(OSError):  # nobody waits for it: not here, and perhaps not there
+                    self._socket.send(farewell)
             self._socket.close()
 
     async def aclose(self) -> None:
@@ -184,11 +187,11 @@ class _ForeignStream:
         self._closed = True
         await self._stream.aclose()
 
-    def has_input(self) -> bool:
+    def receive_nowait(self) -> bytes | None:
         # Not to be known without waiting. A connection that was closed meanwhile is then found out by using it.
-        return False
+        return None
 
-    def close_nowait(self) -> None:
+    def close_nowait(self, farewell: bytes = b"") -> None:  # noqa: ARG002 - sending it would be waiting
         if not self._closed:
             self._closed = True
             self._close_later(self._stream)
@@ -202,8 +205,8 @@ class _ForeignStream:
 def adapt(stream: trio.abc.Stream, close_later: Callable[[trio.abc.AsyncResource], None]) -> ByteStream:
     """``stream`` as a `ByteStream`: itself if it is one, else wrapped.
 
-    Of a wrapped stream nobody can tell whether input lies ready (it says no), and `ByteStream.close_nowait` hands it
-    to ``close_later``, once, which must see to it that it is closed soon (`trio.aclose_forcefully` in a task of the
-    manager's).
+    Of a wrapped stream nobody can tell whether input lies ready (it says no), it sends no farewell, and
+    `ByteStream.close_nowait` hands it to ``close_later``, once, which must see to it that it is closed soon
+    (`trio.aclose_forcefully` in a task of the manager's).
     """
     return stream if isinstance(stream, ByteStream) else _ForeignStream(stream, close_later)

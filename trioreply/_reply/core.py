@@ -23,6 +23,7 @@ from .._model.events import Event, Progress, ReadyRead, without_question
 from .._model.messages import Message, ResponseData
 from .._model.urls import display
 from .closing import DRAIN_SECONDS, Remainder, Rest
+from .ignoring import IgnoredErrors
 from .mailbox import Mailbox
 from .questions import Ask, QuestionDesk
 from .state import ReplyState, State
@@ -70,6 +71,8 @@ class Core:
         "_user_deadline",
         "desk",
         "finish_waiters",
+        "has_begun",
+        "ignored",
         "is_reading",
         "mailbox",
         "max_size",
@@ -98,6 +101,9 @@ class Core:
         """Unread bytes up to which a waiting read needs the network to go on, whatever the buffer's limit."""
         self.finish_waiters = 0
         self.is_reading = False
+        self.has_begun = False
+        """Whether the request is on its way, and cannot be changed any more."""
+        self.ignored = IgnoredErrors()
         self._remainder: Remainder | None = None
         self._user_deadline = math.inf
         self._reply: ref[Reply] | None = None
@@ -208,6 +214,12 @@ class Core:
                     observer.post((reply, without_question(event)))
         if self.readers:
             self.readers.wake()
+
+    def tell(self, event: QuestionEvent) -> None:
+        """Deliver an event whose question is settled already."""
+        self.state.asked(now=trio.current_time())
+        if not self.desk.refuses_all:
+            self.emit([event])
 
     async def ask(self, event: QuestionEvent, ask: Ask) -> None:
         """Put ``event`` to the application, and wait until its question is settled."""

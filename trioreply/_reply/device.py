@@ -130,7 +130,7 @@ class Device:
         known: dict[Attribute, object] = {
             Attribute.HTTP_STATUS_CODE: state.status_code,
             Attribute.HTTP_REASON_PHRASE: None if head is None else head.reason,
-            Attribute.CONNECTION_ENCRYPTED: state.tls is not None,
+            Attribute.CONNECTION_ENCRYPTED: state.tls is not None and bool(state.tls.version),
             Attribute.HTTP2_WAS_USED: head is not None and head.http_version == "2",
             Attribute.REDIRECTION_TARGET: _redirection_target(state.status_code, self.headers),
         }
@@ -138,7 +138,7 @@ class Device:
 
     @property
     def tls(self) -> TlsInfo | None:
-        """The secure channel, once there is one."""
+        """The secure channel, once there is one. Of one that was refused: its certificates, with an empty version."""
         return self._core.state.tls
 
     @property

@@ -27,9 +27,10 @@ from .._model.events import Event, QuestionEvent
 class Ask:
     """One question: open until it is answered or refused. The `OpenQuestion` of an event."""
 
-    __slots__ = ("_changed", "answer", "is_settled", "receiver")
+    __slots__ = ("_changed", "_why", "answer", "is_settled", "receiver")
 
     def __init__(self) -> None:
+        self._why = "this question is settled: it was answered before, or refused when you went on without answering"
         self.answer: object = None
         self.is_settled = False
         self.receiver: trio.lowlevel.Task | None = None
@@ -42,15 +43,14 @@ class Ask:
             RuntimeError: it was answered before, or refused because nobody answered in time.
         """
         if self.is_settled:
-            raise RuntimeError(
-                "this question is settled: it was answered before, or refused when you went on without answering"
-            )
+            raise RuntimeError(self._why)
         self.answer = answer
         self._finish()
 
-    def refuse(self) -> None:
-        """Nobody will answer. Idempotent."""
+    def refuse(self, why: str = "") -> None:
+        """Nobody will answer, or may; ``why`` is told to who tries. Idempotent."""
         if not self.is_settled:
+            self._why = why or self._why
             self._finish()
 
     def _finish(self) -> None:

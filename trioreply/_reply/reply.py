@@ -7,19 +7,24 @@ and a short shielded wait until connection, task and files are released.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, final
 
 import trio
 
 from .._model.bodies import is_detachable
+from .._model.messages import OWN_CONTEXT
+from .._model.ssl_configuration import DEFAULT_CONFIGURATION, SslConfiguration
+from .._model.tls import SslError
 from .core import Core, Owner
 from .replies import Replies
 from .sink import run_exchange
 from .waiting import Waiting
 
 if TYPE_CHECKING:
+    import ssl
+
     from .._model.events import Event
     from .._model.exchange import Handler
     from .._model.request import Request
@@ -76,6 +81,45 @@ class Reply(Waiting):
         """Close, and wait until the reply holds no connection and no task; cancelled, abort."""
         self.close()
         await self._released_or_aborted()
+
+    def ignore_ssl_errors(self, errors: Iterable[SslError] | None = None) -> None:
+        """Go on in spite of certificate errors, in this reply alone (``ignoreSslErrors``).
+
+        Before the handshake it answers the question beforehand; the `SslErrors` event comes all the same. While the
+        question is open it answers it. Each call replaces the one before.
+
+        Args:
+            errors: exactly these, by code and certificate; more than turn up do no harm, ``[]`` is none. ``None``
+                switches verification off for this reply, also for errors that nobody has seen yet.
+
+        Raises:
+            RuntimeError: the request brings its own `ssl.SSLContext`, which alone decides.
+            TypeError: one of ``errors`` is no `SslError`.
+        """
+        source = self.request.ssl
+        if source is not None and not isinstance(source, SslConfiguration):
+            raise RuntimeError(OWN_CONTEXT)
+        self._core.ignored.say(errors)
+
+    @property
+    def ssl_configuration(self) -> SslConfiguration | ssl.SSLContext:
+        """The TLS configuration in use (``sslConfiguration``); what the handshake gave is in `tls`."""
+        source = self.request.ssl
+        return DEFAULT_CONFIGURATION if source is None else source
+
+    def set_ssl_configuration(self, config: SslConfiguration | ssl.SSLContext) -> None:
+        """Use ``config`` for this reply instead of the request's or the manager's.
+
+        Raises:
+            RuntimeError: the exchange has begun; the block's first checkpoint starts it.
+            TypeError: ``config`` is none.
+        """
+        if self._core.has_begun:
+            raise RuntimeError(
+                "the exchange has begun, and its TLS configuration is in use; set it before the block's first "
+                "checkpoint, or give ssl= with the request"
+            )
+        self._core.state.request = self.request.replace(ssl=config)
 
     def raise_for_error(self) -> None:
         """Nothing if there is no error so far.

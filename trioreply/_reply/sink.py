@@ -19,6 +19,7 @@ from .._model.messages import (
     Question,
     RedirectQuestion,
     ResponseData,
+    TlsAnswer,
     TlsQuestion,
 )
 from .questions import Ask
@@ -54,14 +55,26 @@ class ReplySink:
         ask = Ask()
         event = _event(question, ask)
         handler = core.owner.question_handlers.get(type(event))
+        if isinstance(question, TlsQuestion):
+            core.state.refused(question.tls)
+            core.ignored.asked(ask, question)
         try:
-            if handler is not None:
+            if ask.is_settled:
+                core.tell(event)
+            elif handler is not None:
                 await handler(self._reply, event)
             if not ask.is_settled and core.state.is_running:  # the handler may have thought until the reply was closed
                 await core.ask(event, ask)
         finally:
             ask.refuse()  # if it was cancelled: whoever holds the event shall learn that it is too late
-        return cast("A | None", ask.answer)  # the event's own method made it, by the question's type
+            core.ignored.over()
+        return cast("A | None", _answer(question, ask))  # the event's own method made it, by the question's type
+
+
+def _answer(question: Question[A], ask: Ask) -> object:
+    if isinstance(question, TlsQuestion) and isinstance(ask.answer, tuple):
+        return TlsAnswer(ask.answer)  # as `SslErrors.ignore` says it
+    return ask.answer
 
 
 def _event(question: Question[A], ask: Ask) -> QuestionEvent:
@@ -86,6 +99,7 @@ async def run_exchange(reply: Reply, handler: Handler) -> None:
         if core.state.is_running or core.is_detached:
             with core.scope:
                 await trio.lowlevel.checkpoint_if_cancelled()  # so that a handler which never waits is not begun
+                core.has_begun = True
                 await _exchange(reply, handler)
         if core.scope.cancelled_caught:
             core.scope_cancelled()

@@ -38,6 +38,7 @@ from .._model.events import (
     RequestSent,
     Retrying,
     SocketStartedConnecting,
+    SslErrors,
 )
 from .._model.headers import EMPTY, Headers, content_length
 from .._model.messages import (
@@ -51,6 +52,7 @@ from .._model.messages import (
 )
 from .._model.options import Direction, Operation
 from .._model.timings import Timings
+from .._model.tls import TlsInfo
 from .._model.urls import display
 from .buffer import ReadBuffer
 from .progress import Meter
@@ -59,7 +61,6 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from .._model.request import Request
-    from .._model.tls import TlsInfo
 
 
 class State(enum.Enum):
@@ -143,6 +144,7 @@ _INPUTS: dict[type, Input] = {
     ConnectionQueued: Input.NOTE,
     ConnectionLeased: Input.NOTE,
     SocketStartedConnecting: Input.TRACE,
+    SslErrors: Input.TRACE,
     Encrypted: Input.TRACE,
     RequestSent: Input.TRACE,
     Informational: Input.TRACE,
@@ -155,7 +157,7 @@ _INPUTS: dict[type, Input] = {
 }
 
 
-_TRACES = (SocketStartedConnecting, Encrypted, RequestSent, Informational, Retrying, Redirected)
+_TRACES = (SocketStartedConnecting, SslErrors, Encrypted, RequestSent, Informational, Retrying, Redirected)
 
 
 class ReplyState:
@@ -238,6 +240,10 @@ class ReplyState:
             self._absorb(message, now)
         return self._move(happening, now, message)
 
+    def refused(self, tls: TlsInfo | None) -> None:
+        """Enter what is known of a secure channel whose certificate was not accepted."""
+        self.tls = tls
+
     def asked(self, *, now: float) -> None:
         """Enter that a question was asked."""
         self._move(Input.ASK, now)
@@ -312,10 +318,10 @@ class ReplyState:
             case Redirected(url=url):
                 self.marks.pop("head_received", None)  # it was not the final one
                 self.url = url
+                self.tls = None  # the next hop may be a plain one
                 self.redirects.append(message)
-            case Encrypted(tls=tls):
-                self.tls = tls
-                self.marks["encrypted"] = now
+            case SslErrors() | Encrypted():
+                self._absorb_tls(message, now)
             case RequestSent():
                 self.marks["request_sent"] = now
             case ConnectionQueued() | ConnectionLeased():
@@ -330,7 +336,17 @@ class ReplyState:
         if isinstance(message, ConnectionLeased):
             self.reused = message.reused
             self.marks["leased"] = now
+            if message.reused:
+                self.tls = message.tls
             self.marks.pop("request_sent", None)  # a second attempt sends it again
+
+    def _absorb_tls(self, message: SslErrors | Encrypted, now: float) -> None:
+        if isinstance(message, Encrypted):
+            self.tls = message.tls
+            self.marks["encrypted"] = now
+        else:
+            chain = message.peer_chain
+            self.refused(TlsInfo("", "", peer_certificate=chain[0] if chain else None, peer_chain=chain))
 
     def _absorb_sent(self, done: int, total: int | None, now: float) -> None:
         if self.up is None:

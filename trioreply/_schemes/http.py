@@ -1,4 +1,4 @@
-"""``http:``: from a request to a connection's exchange.
+"""``http:`` and ``https:``: from a request to a connection's exchange.
 
 The request's head is composed here, in the order people expect on the wire: Host first unless the user placed it, the
 user's fields as they were set, then ours. What frames the message (Content-Length, Transfer-Encoding) follows from the
@@ -7,11 +7,12 @@ body; the one thing the user may say about it is a Content-Length for a body who
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import cast
 
 import trio
-from attrs import frozen
+from attrs import define, frozen
 
 from .._model.bodies import StreamBody, is_empty
 from .._model.errors import (
@@ -27,14 +28,18 @@ from .._model.messages import ResponseHead
 from .._model.options import Operation
 from .._model.request import Request
 from .._model.urls import host_header, origin_form
-from .._net.connection import MessageSink, Origin
+from .._net.connection import MessageSink, Origin, TlsKey
 from .._net.dial import connect
 from .._net.h1_connection import H1Connection
 from .._net.interfaces import Dialer, Resolver
-from .._net.pool import Lease, Pool
+from .._net.pool import Pool
 from .._net.stream import adapt
 from .._net.upload import Upload, Uploads
 from .._wire.codec import Codec, RequestHead
+from .secure import TlsEnvironment, secure, with_decisions
+
+ALPN = ("http/1.1",)
+"""The protocols that we speak over TLS (RFC 7301)."""
 
 _WITH_LENGTH = frozenset({Operation.POST, Operation.PUT})
 """Operations whose meaning anticipates a body: without one they say so with a length of 0 (RFC 9110 section 8.6)."""
@@ -42,7 +47,7 @@ _WITH_LENGTH = frozenset({Operation.POST, Operation.PUT})
 
 @frozen
 class HttpEnvironment:
-    """What the ``http`` handler needs of its manager."""
+    """What the handler of ``http:`` and ``https:`` needs of its manager."""
 
     pool: Pool
     resolver: Resolver
@@ -51,25 +56,60 @@ class HttpEnvironment:
     uploads: Uploads
     connect_timeout: float
     close_later: Callable[[trio.abc.AsyncResource], None]
+    tls: TlsEnvironment
 
 
-async def open_connection(env: HttpEnvironment, origin: Origin, *, seconds: float, sink: MessageSink) -> H1Connection:
-    """Dial ``origin``; each attempt is reported to ``sink``.
+@define
+class Budget:
+    """The seconds that all connecting for one request may take, redials included."""
+
+    seconds: float
+    left: float
+
+    async def spend(self, origin: Origin, work: Callable[[], Awaitable[H1Connection]]) -> H1Connection:
+        """``work``, as long as there is time.
+
+        Raises:
+            TimeoutError: there was not enough.
+        """
+        start = trio.current_time()
+        with trio.move_on_after(self.left):
+            try:
+                return await work()
+            finally:
+                self.left -= trio.current_time() - start
+        raise TimeoutError(
+            f"Socket operation timed out: no connection to {origin} within connect_timeout={self.seconds:g} s"
+        )
+
+
+async def open_connection(env: HttpEnvironment, origin: Origin, sink: MessageSink) -> H1Connection:
+    """Dial ``origin``, and secure the connection if it asks for that; each attempt is reported to ``sink``.
 
     Raises:
-        TimeoutError: not connected within ``seconds``.
-        TransportError: see `connect`.
+        Refused: the certificate is not accepted.
+        TransportError: see `connect` and `secure`.
     """
 
     async def on_attempt(address: str) -> None:
         await sink.put(SocketStartedConnecting(origin.host, origin.port, address))
 
-    with trio.move_on_after(seconds):
-        stream = await connect(
-            origin.host, origin.port, resolver=env.resolver, dialer=env.dialer, on_attempt=on_attempt
-        )
-        return H1Connection(adapt(stream, env.close_later), env.make_codec())
-    raise TimeoutError(f"Socket operation timed out: no connection to {origin} within connect_timeout={seconds:g} s")
+    key = origin.tls
+    context = await env.tls.contexts.get(key.source, tolerance=key.tolerance, alpn=ALPN) if key is not None else None
+    stream = adapt(
+        await connect(origin.host, origin.port, resolver=env.resolver, dialer=env.dialer, on_attempt=on_attempt),
+        env.close_later,
+    )
+    if key is None or context is None:
+        return H1Connection(stream, env.make_codec())
+    is_secure = False
+    try:
+        secured, info = await secure(env.tls, stream, context, origin=origin, key=key, sink=sink)
+        is_secure = True
+    finally:
+        if not is_secure:
+            stream.close_nowait()
+    return H1Connection(secured, env.make_codec(), info)
 
 
 async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
@@ -81,17 +121,7 @@ async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
     """
     if not request.url.raw_host:
         raise HostNotFoundError("Host  not found: the URL names no host")
-    origin = Origin.of(request.url)
-    async with env.pool.lease(origin, request.priority, sink) as lease:
-        was_reused = lease.connection is not None
-        await _ensure_connected(env, lease, request=request, sink=sink)
-        connection = cast("H1Connection", lease.connection)  # nobody else puts connections into the pool
-        try:
-            await _exchange(env, connection, request=request, sink=sink)
-        except RemoteHostClosedError as error:
-            if was_reused and error.resendable:
-                env.pool.discard_idle(origin)
-            raise
+    await _connected(env, request, sink, use=partial(_exchange, env, request=request, sink=sink))
 
 
 async def connect_ahead(env: HttpEnvironment, request: Request, sink: Sink) -> None:
@@ -100,17 +130,40 @@ async def connect_ahead(env: HttpEnvironment, request: Request, sink: Sink) -> N
     Raises:
         TransportError: see `open_connection`.
     """
-    origin = Origin.of(request.url)
-    async with env.pool.lease(origin, request.priority, sink) as lease:
-        await _ensure_connected(env, lease, request=request, sink=sink)
+    await _connected(env, request, sink, use=_nothing)
     await sink.put(ResponseHead())
 
 
-async def _ensure_connected(env: HttpEnvironment, lease: Lease, *, request: Request, sink: Sink) -> None:
-    """Dial, if ``lease`` did not come with a kept connection."""
-    if lease.connection is None:
-        seconds = env.connect_timeout if request.connect_timeout is None else request.connect_timeout
-        lease.attach(await open_connection(env, Origin.of(request.url), seconds=seconds, sink=sink))
+Use = Callable[[H1Connection], Awaitable[None]]
+
+
+async def _connected(env: HttpEnvironment, request: Request, sink: Sink, *, use: Use) -> None:
+    """Do ``use`` with a connection for ``request``, kept or new."""
+    seconds = env.connect_timeout if request.connect_timeout is None else request.connect_timeout
+    budget = Budget(seconds, seconds)
+
+    async def attempt(key: TlsKey | None) -> None:
+        origin = Origin.of(request.url, key)
+        async with env.pool.lease(origin, request.priority, sink) as lease:
+            was_reused = lease.connection is not None
+            if not was_reused:
+                lease.attach(await budget.spend(origin, partial(open_connection, env, origin, sink)))
+            connection = cast("H1Connection", lease.connection)  # nobody else puts connections into the pool
+            try:
+                await use(connection)
+            except RemoteHostClosedError as error:
+                if was_reused and error.resendable:
+                    env.pool.discard_idle(origin)
+                raise
+
+    if request.url.scheme == "http":
+        await attempt(None)
+    else:
+        await with_decisions(TlsKey.of(request), sink, attempt)
+
+
+async def _nothing(connection: H1Connection) -> None:
+    """The use of a connection that is only opened."""
 
 
 async def _exchange(env: HttpEnvironment, connection: H1Connection, *, request: Request, sink: Sink) -> None:

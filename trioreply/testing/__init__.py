@@ -18,9 +18,10 @@ A manager on a network in memory needs no socket, no thread and no real time, an
                 await cancellation_sweep(download, network=network)  # cancelled at every step: nothing is left
 
 `open_origin` is a correct server, `serve_peer` plays a script that need not be; both run on a real loopback socket as
-well.
+well, and over TLS: ``tls=Authority().serve("origin.test")`` makes the URL https.
 """
 
+from .authority import Authority
 from .background import StreamHandler
 from .clock import run_sync_inline
 from .manager_sweep import ManagerSweep
@@ -30,6 +31,7 @@ from .peer import (
     Ending,
     Loop,
     PeerConnection,
+    RawSend,
     Receive,
     ReceiveBody,
     ReceiveEnd,
@@ -43,16 +45,21 @@ from .peer import (
     Signal,
     Stall,
     Step,
+    Truncate,
     WaitFor,
     serve_peer,
 )
 from .reading import ReceivedRequest
+from .self_signed import SelfSigned
 from .server import Origin, OriginConnection, OriginHandler, OriginRequest, OriginResponse, Routes, open_origin
-from .serving import ServedStream, serve_streams
+from .serving import OnAccept, ServedStream, serve_streams
 from .stream import MemoryConnection, MemoryStream
 from .sweep import SweepEnvironment, cancellation_sweep, sweep_environment
+from .tls import ServerTls, TlsOptions, TlsServerStream
+from .transport import Transport
 
 __all__ = [
+    "Authority",
     "Close",
     "Ending",
     "Host",
@@ -62,12 +69,14 @@ __all__ = [
     "MemoryListener",
     "MemoryNetwork",
     "MemoryStream",
+    "OnAccept",
     "Origin",
     "OriginConnection",
     "OriginHandler",
     "OriginRequest",
     "OriginResponse",
     "PeerConnection",
+    "RawSend",
     "Receive",
     "ReceiveBody",
     "ReceiveEnd",
@@ -77,16 +86,22 @@ __all__ = [
     "Reset",
     "Routes",
     "ScriptedPeer",
+    "SelfSigned",
     "Send",
     "SendEof",
     "SendSlowly",
     "ServedStream",
+    "ServerTls",
     "Signal",
     "Stall",
     "Step",
     "StreamHandler",
     "SweepEnvironment",
     "Switches",
+    "TlsOptions",
+    "TlsServerStream",
+    "Transport",
+    "Truncate",
     "WaitFor",
     "cancellation_sweep",
     "open_origin",

@@ -25,6 +25,7 @@ from .background import Background, open_background
 from .network import MemoryNetwork
 from .server import Origin, OriginHandler, OriginRequest, OriginResponse, Routes, open_origin
 from .sweep import assert_streams_closed
+from .tls import ServerTls
 
 _PROBE = "/.sweep-probe"
 _SETTLE = 10.0  # seconds on Trio's clock: the longest bounded wait of a reply's end, several times over
@@ -87,6 +88,8 @@ class ManagerSweep(Generic[M]):
         routes: what the origin serves.
         owns_manager: whether the manager is opened and closed within what is cancelled.
         loopback: run over real sockets; there is no ``network`` then.
+        tls: the origin speaks https with it, for ``origin.test`` or on loopback 127.0.0.1, and the manager that
+            ``open_manager`` makes must trust it.
     """
 
     manager: M
@@ -102,12 +105,14 @@ class ManagerSweep(Generic[M]):
         routes: Routes | OriginHandler | None = None,
         owns_manager: bool = False,
         loopback: bool = False,
+        tls: ServerTls | None = None,
     ) -> None:
         self._open_manager = open_manager
         self._scenario = scenario
         self._routes = {} if routes is None else routes
         self._owns_manager = owns_manager
         self._network = None if loopback else MemoryNetwork()
+        self._tls = tls
         self._observed: dict[int, tuple[object, list[object]]] = {}
         self._observers = 0
         self._background: Background
@@ -137,7 +142,8 @@ class ManagerSweep(Generic[M]):
         async with contextlib.AsyncExitStack() as stack:
             if self._network is not None:
                 await stack.enter_async_context(self._network)
-            self.origin = await stack.enter_async_context(open_origin(self._answer, network=self._network))
+            origin = open_origin(self._answer, network=self._network, tls=self._tls)
+            self.origin = await stack.enter_async_context(origin)
             self._background = await stack.enter_async_context(open_background())
             stack.push(self._check_closed)
             if not self._owns_manager:

@@ -4,7 +4,8 @@ A `ScriptedPeer` plays the same steps for each connection, or one script for eac
 knows how to play itself in a conversation. When the client goes away in the middle of a script the script ends,
 quietly: that is what the test is about. A connection nobody wrote a script for is a mistake and fails the test.
 
-The same peer runs on a `MemoryNetwork` and on a real socket (`serve_peer`).
+The same peer runs on a `MemoryNetwork` and on a real socket (`serve_peer`), and over TLS on either. There the steps are
+about what TLS carries, an end is a close_notify, and `Truncate` and `RawSend` do what TLS is there to notice.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from attrs import field, frozen
 
 from .network import MemoryNetwork
 from .reading import MAX_HEAD, ReceivedRequest, head_fields
-from .serving import ServedStream, close_nowait, reset, serve_streams
+from .serving import ServedStream, close_nowait, reset, serve_streams, transport_of, truncate
+from .tls import ServerTls, TlsServerStream
 
 
 class Ending(enum.Enum):
@@ -64,6 +66,7 @@ class PeerConnection:
         try:
             for step in steps:
                 await step.play(self)
+            await self.stream.aclose()
             self.ending = Ending.SCRIPT
         except _ClientClosedError:
             self.ending = Ending.CLIENT_CLOSED
@@ -214,8 +217,19 @@ class SendSlowly:
 
 
 @frozen
+class RawSend:
+    """Send exactly these bytes below TLS, where they are no record unless you made them one."""
+
+    data: bytes
+
+    async def play(self, connection: PeerConnection) -> None:
+        """Do it."""
+        await transport_of(connection.stream).send_all(self.data)
+
+
+@frozen
 class SendEof:
-    """End our direction; the client's stays open."""
+    """End our direction (a FIN; over TLS a close_notify alone); the client's stays open."""
 
     async def play(self, connection: PeerConnection) -> None:
         """Do it."""
@@ -233,11 +247,20 @@ class Stall:
 
 @frozen
 class Close:
-    """Close the connection (a FIN, or a RST if something the client sent is unread)."""
+    """Close the connection (a FIN, or a RST if something the client sent is unread); over TLS with a close_notify."""
 
     async def play(self, connection: PeerConnection) -> None:
         """Do it."""
-        close_nowait(connection.stream)
+        await connection.stream.aclose()
+
+
+@frozen
+class Truncate:
+    """Close the connection as `Close` does, but over TLS without a close_notify: anybody may have cut it off."""
+
+    async def play(self, connection: PeerConnection) -> None:
+        """Do it."""
+        truncate(connection.stream)
 
 
 @frozen
@@ -298,6 +321,8 @@ class ScriptedPeer:
     def __init__(self, *steps: Step) -> None:
         self.connections: list[PeerConnection] = []
         """The conversations so far, in the order they began."""
+        self.handshakes: list[TlsServerStream] = []
+        """The streams of all TLS connections so far, those included that have not got to a conversation."""
         self._for_all: Sequence[Step] = steps
         self._for_each: Sequence[Sequence[Step]] | None = None
 
@@ -331,12 +356,19 @@ class ScriptedPeer:
 
 
 def serve_peer(
-    peer: ScriptedPeer, *, network: MemoryNetwork | None = None, host: str = "peer.test"
+    peer: ScriptedPeer,
+    *,
+    network: MemoryNetwork | None = None,
+    host: str = "peer.test",
+    tls: ServerTls | None = None,
 ) -> AbstractAsyncContextManager[str]:
     """Run ``peer`` on ``network``, or on a loopback socket; ``async with`` it gives the base URL.
+
+    With ``tls`` it speaks https; a handshake that fails is no failure of the peer, takes none of its scripts, and is
+    seen in `ScriptedPeer.handshakes`.
 
     Raises:
         Exception: on leaving, what the block raised, or else what the peer raised: a request that h11 refuses, or a
             connection without a script.
     """
-    return serve_streams(peer.serve, network=network, host=host)
+    return serve_streams(peer.serve, network=network, host=host, tls=tls, on_accept=peer.handshakes.append)

@@ -1,8 +1,8 @@
 """A small correct HTTP/1.1 origin server, on h11, whose routes are async functions.
 
 It does what a test needs an honest server for: keep-alive, streamed request and response bodies, chunks with
-trailers, HEAD, 1xx, and early responses. A handler that waits for a `trio.Event` holds its response back for as long
-as the test likes.
+trailers, HEAD, 1xx, early responses, and all of that over TLS as well. A handler that waits for a `trio.Event` holds
+its response back for as long as the test likes.
 
 The rules that were hard:
 
@@ -26,7 +26,8 @@ from attrs import define, field, frozen
 
 from .network import MemoryNetwork
 from .reading import MAX_HEAD, ReceivedRequest, head_fields
-from .serving import ServedStream, close_nowait, reset, serve_streams
+from .serving import ServedStream, close_nowait, reset, serve_streams, truncate
+from .tls import ServerTls, TlsServerStream
 
 LINGER_SIZE = 1024 * 1024
 """Bytes of an unwanted request body that are read so that the client gets to read the response."""
@@ -108,8 +109,12 @@ class OriginConnection:
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
 
     def close(self) -> None:
-        """Close it now, whatever is going on."""
+        """Close it now, whatever is going on; over TLS with a close_notify if that needs no waiting."""
         close_nowait(self._stream)
+
+    def truncate(self) -> None:
+        """Close it now, over TLS without a close_notify."""
+        truncate(self._stream)
 
     def reset(self) -> None:
         """Reset it now (a RST), whatever is going on."""
@@ -218,6 +223,8 @@ class Origin:
         """May be replaced at any time."""
         self.connections: list[OriginConnection] = []
         """All connections so far."""
+        self.handshakes: list[TlsServerStream] = []
+        """The streams of all TLS connections so far, those included whose handshake failed."""
         self.base_url = ""
 
     @property
@@ -251,7 +258,11 @@ class Origin:
 
 @contextlib.asynccontextmanager
 async def open_origin(
-    routes: Routes | OriginHandler, *, network: MemoryNetwork | None = None, host: str = "origin.test"
+    routes: Routes | OriginHandler,
+    *,
+    network: MemoryNetwork | None = None,
+    host: str = "origin.test",
+    tls: ServerTls | None = None,
 ) -> AsyncIterator[Origin]:
     """Run an origin server on ``network``, or on a loopback socket, until the block ends.
 
@@ -259,12 +270,14 @@ async def open_origin(
         routes: a mapping from paths to handlers or fixed responses, or one handler for everything.
         network: where to serve; `None` for 127.0.0.1 and a free port.
         host: the name on ``network``; not used on loopback.
+        tls: serve https with it; its certificate must be for ``host``, or on loopback for 127.0.0.1.
 
     Raises:
         Exception: on leaving, what the block raised, or else what a handler raised; never a group.
     """
     origin = Origin(routes)
-    async with serve_streams(origin.serve, network=network, host=host) as origin.base_url:
+    shown = origin.handshakes.append
+    async with serve_streams(origin.serve, network=network, host=host, tls=tls, on_accept=shown) as origin.base_url:
         yield origin
 
 

@@ -145,7 +145,7 @@ class _Pipe:
 class MemoryStream(trio.abc.HalfCloseableStream):
     """One end of a `MemoryConnection`, with the error contract of `trio.SocketStream`.
 
-    Besides Trio's methods it has `has_input` and `close_nowait`, so an HTTP client can watch it while it is idle.
+    Besides Trio's methods it has `receive_nowait` and `close_nowait`, so an HTTP client can watch it while it is idle.
     """
 
     def __init__(self, connection: MemoryConnection, outgoing: _Pipe, incoming: _Pipe) -> None:
@@ -183,6 +183,19 @@ class MemoryStream(trio.abc.HalfCloseableStream):
                     await self._outgoing.writable.park()
                     self._check_open()
             await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def send_nowait(self, data: bytes | bytearray) -> int:
+        """Send as much of ``data`` as there is room for; gives how much that is.
+
+        Raises:
+            trio.BrokenResourceError: the peer has reset the connection.
+            trio.ClosedResourceError: this end was closed or has ended its direction.
+        """
+        self._check_open()
+        if self._ended:
+            raise trio.ClosedResourceError("can't send data after sending EOF")
+        with memoryview(data) as view:
+            return self._outgoing.put(view)
 
     async def wait_send_all_might_not_block(self) -> None:
         """As `trio.abc.SendStream.wait_send_all_might_not_block`."""
@@ -230,22 +243,36 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             self._receiving = False
         return self._incoming.take(limit)
 
-    def has_input(self) -> bool:
-        """Whether receiving would not wait: bytes, the end, or an error lie ready."""
-        return self._closed or self._incoming.can_take()
+    def receive_nowait(self) -> bytes | None:
+        """What lies ready: bytes, ``b""`` at the end or if the connection is broken, ``None`` if that is nothing."""
+        if self._closed:
+            return b""
+        if not self._incoming.can_take():
+            return None
+        try:
+            return self._incoming.take(_RECEIVE_SIZE)
+        except trio.BrokenResourceError:
+            return b""
 
-    def close_nowait(self) -> None:
-        """Close at once. Idempotent. Tasks that wait in this end get `trio.ClosedResourceError`."""
+    def close_nowait(self, farewell: bytes = b"") -> None:
+        """Close at once; as much of ``farewell`` as there is room for is sent first. Idempotent.
+
+        Tasks that wait in this end get `trio.ClosedResourceError`.
+        """
         if self._closed:
             return
+        if farewell:
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                self.send_nowait(farewell)
         self._closed = True
         lost = self._incoming.leave()
         self._outgoing.end(_Ending.RESET if lost else _Ending.EOF)
 
     def reset(self) -> None:
-        """Close as with a RST: the peer's next receive fails and what was on its way is lost."""
-        self._closed = True
-        self.connection.drop()
+        """Close as with a RST: the peer's next receive fails and what was on its way is lost. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self.connection.drop()
 
     async def aclose(self) -> None:
         """`close_nowait`, then a checkpoint."""
