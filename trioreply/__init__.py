@@ -16,8 +16,21 @@ from ._manager import (
     Manager,
     ManagerStatistics,
 )
+from ._model.auth import (
+    Bearer,
+    UserPassword,
+)
 from ._model.bodies import (
     BodySource,
+)
+from ._model.content import (
+    FilesSource,
+)
+from ._model.cookies import (
+    Cookie,
+    CookieId,
+    CookieStoreError,
+    SameSite,
 )
 from ._model.credentials import (
     Challenge,
@@ -82,8 +95,28 @@ from ._model.events import (
     SocketStartedConnecting,
     SslErrors,
 )
+from ._model.field_values import (
+    ByteRange,
+    ContentDisposition,
+    ContentType,
+    Link,
+)
+from ._model.forms import (
+    FilenameOption,
+    FormBody,
+    FormSource,
+    MultipartBody,
+    Part,
+)
 from ._model.headers import (
     HeaderSource,
+)
+from ._model.hsts import (
+    HstsPolicy,
+    HstsStoreError,
+)
+from ._model.known_headers import (
+    KnownHeader,
 )
 from ._model.limits import (
     Limits,
@@ -119,8 +152,14 @@ from ._model.request import (
     RequestChanges,
     RequestFields,
 )
+from ._model.request_factory import (
+    RequestFactory,
+)
 from ._model.response import (
     Response,
+)
+from ._model.retry import (
+    RetryPolicy,
 )
 from ._model.ssl_configuration import (
     SslConfiguration,
@@ -144,6 +183,15 @@ from ._opening import (
     fetch,
     open_manager,
 )
+from ._policies.cookie_store import (
+    SqliteCookieStore,
+)
+from ._policies.cookiejar import (
+    CookieJar,
+)
+from ._policies.hsts_store import (
+    HstsStore,
+)
 from ._reply.reply import (
     OpenReply,
     Reply,
@@ -161,7 +209,9 @@ __all__ = (
     "AuthenticationRequired",
     "AuthenticationRequiredError",
     "BackgroundRequestNotAllowedError",
+    "Bearer",
     "BodySource",
+    "ByteRange",
     "CacheLoad",
     "Certificate",
     "Challenge",
@@ -169,30 +219,46 @@ __all__ = (
     "ConnectionQueued",
     "ContentAccessDenied",
     "ContentConflictError",
+    "ContentDisposition",
     "ContentError",
     "ContentGoneError",
     "ContentNotFoundError",
     "ContentOperationNotPermittedError",
     "ContentReSendError",
+    "ContentType",
+    "Cookie",
+    "CookieId",
+    "CookieJar",
+    "CookieStoreError",
     "Direction",
     "Encrypted",
     "ErrorOccurred",
     "Event",
     "FetchFields",
+    "FilenameOption",
+    "FilesSource",
     "Finished",
+    "FormBody",
+    "FormSource",
     "HeaderSource",
     "HostNotFoundError",
+    "HstsPolicy",
+    "HstsStore",
+    "HstsStoreError",
     "Http2",
     "Informational",
     "InsecureRedirectError",
     "InternalServerError",
+    "KnownHeader",
     "Limits",
+    "Link",
     "LoadControl",
     "Manager",
     "ManagerConfig",
     "ManagerStatistics",
     "Message",
     "MetaDataChanged",
+    "MultipartBody",
     "NetworkError",
     "NetworkSessionFailedError",
     "OpenManager",
@@ -200,6 +266,7 @@ __all__ = (
     "Operation",
     "OperationCanceledError",
     "OperationNotImplementedError",
+    "Part",
     "Priority",
     "Progress",
     "ProtocolError",
@@ -228,6 +295,7 @@ __all__ = (
     "ReplyError",
     "Request",
     "RequestChanges",
+    "RequestFactory",
     "RequestFields",
     "RequestProgress",
     "RequestSent",
@@ -235,11 +303,14 @@ __all__ = (
     "ResponseData",
     "ResponseHead",
     "ResponseTrailers",
+    "RetryPolicy",
     "Retrying",
+    "SameSite",
     "ServerError",
     "ServiceUnavailableError",
     "SlotCounts",
     "SocketStartedConnecting",
+    "SqliteCookieStore",
     "SslConfiguration",
     "SslError",
     "SslErrorCode",
@@ -257,6 +328,7 @@ __all__ = (
     "UnknownNetworkError",
     "UnknownProxyError",
     "UnknownServerError",
+    "UserPassword",
     "VerifyMode",
     "WireLimits",
     "__version__",

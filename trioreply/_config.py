@@ -6,6 +6,7 @@ later in the one exchange that comes across it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from ssl import SSLContext
 from types import NoneType
@@ -17,12 +18,15 @@ from ._model.bodies import BodySource
 from ._model.events import AuthenticationRequired, ProxyAuthenticationRequired, Redirected, SslErrors
 from ._model.headers import HeaderSource
 from ._model.limits import Limits
-from ._model.options import Operation
+from ._model.options import Operation, RedirectPolicy
 from ._model.request import RequestFields, check_number, check_ssl
+from ._model.retry import RetryPolicy
 from ._model.ssl_configuration import SslConfiguration
 from ._model.urls import make_url
 from ._net.interfaces import Dialer, Resolver
 from ._net.upload import RunSync
+from ._policies.cookiejar import CookieJar
+from ._policies.hsts_store import HstsStore
 from ._reply.reply import Reply
 from ._wire.h1_rules import WireLimits
 
@@ -42,6 +46,11 @@ class ManagerConfig(TypedDict, total=False):
     run_sync: RunSync
     ssl: SslConfiguration | SSLContext | None
     trust_env: bool
+    cookie_jar: CookieJar | None
+    hsts: HstsStore | None
+    retry: RetryPolicy | None
+    redirect_policy: RedirectPolicy
+    netrc: bool | str | os.PathLike[str]
     resolver: Resolver
     dialer: Dialer
     ssl_errors: Callable[[Reply, SslErrors], Awaitable[None]] | None
@@ -63,7 +72,14 @@ _SECONDS: dict[str, tuple[type, ...]] = {
     "connect_timeout": (int, float),
     "detached_timeout": (int, float),
 }
-_CLASSES: dict[str, type] = {"limits": Limits, "wire_limits": WireLimits, "user_agent": str, "trust_env": bool}
+_CLASSES: dict[str, type] = {
+    "limits": Limits,
+    "wire_limits": WireLimits,
+    "user_agent": str,
+    "trust_env": bool,
+    "redirect_policy": RedirectPolicy,
+}
+_OPTIONAL: dict[str, type] = {"cookie_jar": CookieJar, "hsts": HstsStore, "retry": RetryPolicy}
 _METHODS = {"resolver": "resolve", "dialer": "dial"}
 _CALLABLES = ("run_sync", "ssl_errors", "authenticator", "proxy_authenticator", "redirect_verifier")
 
@@ -93,6 +109,9 @@ def _check_kinds(given: Mapping[str, object]) -> None:
             check_number(name, given[name], kinds)
     for name, kind in _CLASSES.items():
         if name in given and not isinstance(given[name], kind):
+            raise TypeError(f"{name}: give a {kind.__name__}, not {given[name]!r}")
+    for name, kind in _OPTIONAL.items():
+        if given.get(name) is not None and not isinstance(given[name], kind):
             raise TypeError(f"{name}: give a {kind.__name__}, not {given[name]!r}")
     for name, method in _METHODS.items():
         if name in given and not callable(getattr(given[name], method, None)):

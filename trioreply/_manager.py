@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Unpack, cast, final
 
@@ -34,7 +35,7 @@ from ._model.events import (
 from ._model.exchange import Handler, Policy
 from ._model.headers import make_headers, with_missing
 from ._model.limits import Limits
-from ._model.options import Operation, Priority
+from ._model.options import Operation, Priority, RedirectPolicy
 from ._model.request import Request, RequestDefaults, RequestFields
 from ._model.response import Response
 from ._model.urls import display, make_url
@@ -43,10 +44,22 @@ from ._net.dial import SystemResolver, TcpDialer
 from ._net.pool import Pool
 from ._net.slots import SlotCounts
 from ._net.tls_context import TlsContexts, TlsSessions
-from ._net.upload import Uploads
+from ._net.upload import RunSync, Uploads
+from ._policies.auth import authentication
+from ._policies.auth_guard import origin_guard
+from ._policies.cookiejar import CookieJar
+from ._policies.cookies import cookies, keep_saved, save_or_log
+from ._policies.credential_cache import CredentialCache
 from ._policies.deadlines import deadlines
+from ._policies.decoding import decoding
+from ._policies.hsts import hsts
+from ._policies.hsts import save_or_log as save_hsts_or_log
+from ._policies.hsts_store import HstsStore
+from ._policies.netrc import netrc_lookup
 from ._policies.pipeline import build
+from ._policies.redirects import redirects
 from ._policies.resend import resend
+from ._policies.retry import retrying
 from ._reply.core import Core
 from ._reply.replies import QuestionHandler, Replies
 from ._reply.reply import RELEASE_SECONDS, OpenReply, Reply, run_inline
@@ -58,11 +71,8 @@ from ._version import __version__
 from ._wire.h1 import H11Codec
 from ._wire.h1_rules import DEFAULT_LIMITS
 
-POLICIES: tuple[Policy, ...] = (
-    deadlines,  # outermost: whatever the others do within takes its time from the same budget
-    resend,  # innermost: it repeats what went over one connection, and nothing else
-)
-"""The pipeline, outermost first. A request passes through it downwards, what happens comes up through it."""
+_AUTH = attrgetter("auth")
+_RETRY = attrgetter("retry")
 
 
 @frozen(kw_only=True)
@@ -96,12 +106,17 @@ class Manager:
         base_url = config.get("base_url")
         self._base_url = None if base_url is None else make_url(base_url, field="base_url")
         user_agent = config.get("user_agent", f"trioreply/{__version__}")
+        self._cookie_jar = config["cookie_jar"] if "cookie_jar" in config else CookieJar()
+        self._hsts = config.get("hsts")
+        self._credentials = CredentialCache()
         self._defaults = RequestDefaults(
             headers=with_missing(
                 make_headers(config.get("headers")), make_headers({"User-Agent": user_agent} if user_agent else None)
             ),
             transfer_timeout=config.get("transfer_timeout"),
             ssl=config.get("ssl"),
+            retry=config.get("retry"),
+            redirect_policy=config.get("redirect_policy", RedirectPolicy.NO_LESS_SAFE),
         )
         self._replies = Replies(
             self, detached_timeout=config.get("detached_timeout", 30.0), question_handlers=_question_handlers(config)
@@ -120,6 +135,7 @@ class Manager:
             tls=TlsEnvironment(
                 TlsContexts(run_sync, key_log=os.environ.get("SSLKEYLOGFILE") if trust_env else None),
                 TlsSessions(),
+                is_strict=_nobody_is_strict if self._hsts is None else self._hsts.knows,
                 now=lambda: datetime.fromtimestamp(wall_clock(), UTC),
             ),
         )
@@ -127,7 +143,23 @@ class Manager:
         self._registry.register("http", partial(http, self._env))
         self._registry.register("https", partial(http, self._env))
         self._registry.register("data", data)
-        self._handler = build(POLICIES, self._registry)
+        self._handler = build(self._policies(run_sync, netrc=config.get("netrc", False)), self._registry)
+
+    def _policies(self, run_sync: RunSync, *, netrc: bool | str | os.PathLike[str]) -> tuple[Policy, ...]:
+        """The pipeline, outermost first. A request passes through it downwards, what happens comes up through it."""
+        jar, store = self._cookie_jar, self._hsts
+        return (
+            deadlines,  # outermost: whatever the others do within takes its time from the same budget
+            # Each hop is a request of its own to all that follow.
+            redirects if store is None else partial(redirects, upgrade=store.upgrade),
+            retrying(_RETRY, now=wall_clock),  # within a hop: a redirect that was followed is not followed again
+            *(() if store is None else (hsts(store),)),  # before anything depends on the URL's scheme
+            decoding,  # outside of what looks at heads and sends again: only what is delivered is decoded
+            # Outside of the cookies, so that those of a demand count, and are sent with its answer.
+            authentication(self._credentials, origin_guard(_AUTH), netrc=netrc_lookup(netrc, run_sync)),
+            *(() if jar is None else (cookies(jar),)),
+            resend,  # innermost: it repeats what went over one connection, and nothing else
+        )
 
     def __repr__(self) -> str:
         state = "open" if self._replies.accepting else "not open"
@@ -209,7 +241,7 @@ class Manager:
             request = Request(self._absolute(url), **fields)
         else:
             request = url.replace(url=self._absolute(url.url), **fields)
-        request = self._defaults.complete(request)
+        request = self._completed(request, fields)
         await trio.lowlevel.checkpoint()
 
         def prepare(core: Core) -> None:
@@ -233,7 +265,7 @@ class Manager:
         target = self._absolute(url)
         if target.scheme not in ("http", "https") or not target.raw_host:
             raise ValueError(f"url: {display(target)} has no connection to open; give a http: or https: URL")
-        request = self._defaults.complete(Request(target, priority=Priority.LOW))
+        request = self._completed(Request(target, priority=Priority.LOW))
         await trio.lowlevel.checkpoint()
         reply = await run_inline(request, self._replies, partial(connect_ahead, self._env), prepare=lambda _core: None)
         reply.raise_for_error()
@@ -241,6 +273,20 @@ class Manager:
     def clear_connections(self) -> None:
         """Close all connections; replies that use one fail with OPERATION_CANCELED (``clearConnectionCache``)."""
         self._pool.close_all()
+
+    def clear_credentials(self) -> None:
+        """Forget the user names, passwords and sessions that servers have accepted so far (``clearAccessCache``)."""
+        self._credentials.clear()
+
+    @property
+    def cookie_jar(self) -> CookieJar | None:
+        """The cookies (``cookieJar``); ``None`` if the manager was told to have none."""
+        return self._cookie_jar
+
+    @property
+    def hsts(self) -> HstsStore | None:
+        """The hosts that are spoken to securely only; ``None`` if nobody keeps account of that (as in Qt)."""
+        return self._hsts
 
     @property
     def supported_schemes(self) -> tuple[str, ...]:
@@ -291,14 +337,21 @@ class Manager:
         fields: RequestFields,
     ) -> OpenReply:
         if isinstance(url, Request):
-            body = url.body if body is None else body
-            request = url.replace(url=self._absolute(url.url), operation=operation, verb=verb, body=body, **fields)
+            request = url.replace(url=self._absolute(url.url), operation=operation, verb=verb, **fields)
+            if body is not None:
+                request = request.replace(body=body)
         else:
             request = Request(self._absolute(url), operation=operation, verb=verb, body=body, **fields)
-        return self._open_request(request)
+        return self._open_request(request, fields)
 
-    def _open_request(self, request: Request) -> OpenReply:
-        return OpenReply(self._defaults.complete(request), self._replies, self._handler)
+    def _open_request(self, request: Request, own: Container[str] = ()) -> OpenReply:
+        return OpenReply(self._completed(request, own), self._replies, self._handler)
+
+    def _completed(self, request: Request, own: Container[str] = ()) -> Request:
+        """``request`` with the manager's defaults; secure, if its host is known to want that (silently, as in Qt)."""
+        if self._hsts is not None and (url := self._hsts.upgrade(request.url)) is not request.url:
+            request = request.replace(url=url)
+        return self._defaults.complete(request, own)
 
     def _absolute(self, url: str | URL) -> URL:
         checked = make_url(url)
@@ -321,12 +374,34 @@ class Manager:
         """The beginning: requests are taken from now on."""
         self._nursery = self._replies.nursery = nursery
         self._replies.accepting = True
+        if self._cookie_jar is not None and self._cookie_jar.store is not None:
+            self._spawn_long_lived(partial(keep_saved, self._cookie_jar))
+
+    async def _load(self) -> None:
+        """Read the stores, if there are any.
+
+        Raises:
+            CookieStoreError, HstsStoreError: one cannot be read.
+        """
+        if self._cookie_jar is not None and self._cookie_jar.store is not None:
+            await self._cookie_jar.load()
+        if self._hsts is not None:
+            await self._hsts.load()
+
+    async def _flush(self) -> None:
+        """Write what is not in the stores yet."""
+        with trio.move_on_after(RELEASE_SECONDS):
+            if self._cookie_jar is not None and self._cookie_jar.store is not None:
+                await save_or_log(self._cookie_jar)
+            if self._hsts is not None:
+                await save_hsts_or_log(self._hsts)
 
     async def _finish(self) -> None:
         """The normal end: running replies are aborted, detached work ends."""
         await trio.lowlevel.checkpoint()
         self._replies.abort(detached_too=False)
         await self._replies.wait_none_left()
+        await self._flush()
 
     async def _tear_down(self) -> None:
         """The end in any case: nothing is left afterwards."""
@@ -344,6 +419,10 @@ def _by_name(origins: Mapping[Origin, SlotCounts]) -> dict[str, SlotCounts]:
     for origin, counts in origins.items():
         named[str(origin)] = named.get(str(origin), SlotCounts()) + counts
     return named
+
+
+def _nobody_is_strict(_host: str) -> bool:
+    return False
 
 
 def _question_handlers(config: ManagerConfig) -> Mapping[type, QuestionHandler]:

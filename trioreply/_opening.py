@@ -34,6 +34,7 @@ class OpenManager:
         if self._was_entered:
             raise RuntimeError("a manager's block is entered once; call open_manager() again for another manager")
         self._was_entered = True
+        await self._manager._load()
         self._nursery_block = trio.open_nursery()
         self._manager._start(await self._nursery_block.__aenter__())
         return self._manager

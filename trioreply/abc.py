@@ -1,11 +1,13 @@
-"""What you may implement yourself: schemes, and the way to the network."""
+"""What you may implement yourself: schemes, stores, and the way to the network."""
 
 from ._facade import export
 from ._model.exchange import Handler, Sink
 from ._net.interfaces import ByteStream, Dialer, Resolver
+from ._policies.cookie_store import CookieStore
 
 __all__ = (
     "ByteStream",
+    "CookieStore",
     "Dialer",
     "Handler",
     "Resolver",

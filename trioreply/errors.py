@@ -5,6 +5,7 @@ built-in classes that they also are.
 """
 
 from ._facade import export
+from ._model.cookies import CookieStoreError
 from ._model.errors import (
     AuthenticationRequiredError,
     BackgroundRequestNotAllowedError,
@@ -47,6 +48,7 @@ from ._model.errors import (
     UnknownProxyError,
     UnknownServerError,
 )
+from ._model.hsts import HstsStoreError
 
 __all__ = (
     "AuthenticationRequiredError",
@@ -59,7 +61,9 @@ __all__ = (
     "ContentNotFoundError",
     "ContentOperationNotPermittedError",
     "ContentReSendError",
+    "CookieStoreError",
     "HostNotFoundError",
+    "HstsStoreError",
     "InsecureRedirectError",
     "InternalServerError",
     "NetworkError",

@@ -71,8 +71,8 @@ async def test_the_fields_on_the_wire(place: Place) -> None:
         await manager.fetch(origin.url(), headers=[("B", "1"), ("A", "2"), ("b", "3")])
         await manager.fetch(origin.url(), headers=[("X", "1"), ("Host", "virtual.test")])
     first, second = origin.requests
-    assert [name for name, _ in first.headers] == ["host", "b", "a", "b"]
-    assert second.headers == (("x", "1"), ("host", "virtual.test"))
+    assert [name for name, _ in first.headers] == ["host", "b", "a", "b", "accept-encoding"]
+    assert second.headers[:2] == (("x", "1"), ("host", "virtual.test"))
 
 
 @pytest.mark.parametrize(

@@ -311,3 +311,23 @@ async def test_preconnect(place: Place) -> None:
         async with place.open_manager(ssl=SslConfiguration(use_system_ca=False)) as manager:
             with pytest.raises(SslHandshakeFailedError):
                 await manager.preconnect(origin.url())
+
+
+async def test_a_protocol_that_is_not_spoken_here(place: Place) -> None:
+    """A server that was offered HTTP/2 by hand, and takes it, is not sent HTTP/1.1."""
+    authority = Authority()
+    tls = authority.serve("127.0.0.1", "origin.test", alpn=("h2",))
+    async with open_origin({}, network=place.network, tls=tls) as origin:
+        async with place.open_manager(ssl=authority.trust().replace(alpn=["h2"])) as manager:
+            with pytest.raises(SslHandshakeFailedError, match="alpn: the server chose 'h2'"):
+                await manager.fetch(origin.url())
+            assert manager.statistics().leases == 0
+
+
+async def test_pins_of_a_chain_with_another_error(place: Place) -> None:
+    """A chain whose issuer is trusted is compared as a whole: a date that is over does not make its pin a wrong one."""
+    root = Certificate.load(SAMPLES["expired"].make().root)[0]
+    config = trusting(SAMPLES["expired"]).replace(pins=[root.pin])
+    async with open_scene(place, "expired") as scene, scene.get(ssl=config) as reply:
+        events = await collect(reply, lambda event: event.ignore())
+        assert sequence(events) == f"S V(CERTIFICATE_EXPIRED) S {GOOD_END}"

@@ -67,6 +67,13 @@ def test_defaults() -> None:
         "decompression_limit": 10 * 1024 * 1024,
         "http2": Http2.ALLOWED,
         "expect_continue": False,
+        "json": None,
+        "form": None,
+        "files": None,
+        "auth": None,
+        "retry": None,
+        "ssl": None,
+        "peer_verify_name": None,
         "sensitive_headers": frozenset(),
         "user_data": None,
     }

@@ -388,3 +388,47 @@ async def test_a_missing_client_certificate_is_told() -> None:
         client = await handshake(connection.client, client_context(), NAME)
         with pytest.raises(TlsError, match=r"certificate=.*private_key="):
             await client.receive_some()
+
+
+async def test_what_receiving_has_to_send_is_left_to_who_sends() -> None:
+    """While a task sends, another that receives does not send, nor wait: what it has to say goes out behind."""
+    async with open_pair(buffer_size=20_000) as pair, trio.open_nursery() as nursery:
+        nursery.start_soon(pair.client.send_all, bytes(100_000))
+        await wait_all_tasks_blocked()
+        # Python's OpenSSL cannot be told to ask for a key update; this stands for the answer to one.
+        pair.client._outgoing.write(b"an answer")
+        nursery.start_soon(pair.client.receive_some)
+        await wait_all_tasks_blocked()
+        sent = bytearray()
+        while not sent.endswith(b"an answer"):
+            sent += await pair.server.transport.receive_some()
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_sends_waits_for_what_receiving_sends() -> None:
+    """A send begins when the records before it are out, so that they do not mix."""
+    async with open_pair(buffer_size=20_000) as pair, trio.open_nursery() as nursery:
+        pair.client._outgoing.write(b"x" * 50_000)  # as above
+        nursery.start_soon(pair.client.receive_some)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(pair.client.send_all, b"hello")
+        await wait_all_tasks_blocked()
+        sent = bytearray()
+        while len(sent) < 50_000:
+            sent += await pair.server.transport.receive_some(50_000 - len(sent))
+        assert sent == b"x" * 50_000
+        await wait_all_tasks_blocked()
+        assert len(await pair.server.transport.receive_some()) > len(b"hello")
+        nursery.cancel_scope.cancel()
+
+
+async def test_sending_on_a_broken_channel() -> None:
+    """After an alert nothing can be encrypted any more; that is an error of the channel, and closing is quiet."""
+    async with open_pair() as pair:
+        await pair.server.transport.send_all(b"bad!" * 100)
+        await wait_all_tasks_blocked()
+        with pytest.raises(TlsError):
+            await pair.client.receive_some()
+        with pytest.raises(trio.BrokenResourceError, match="takes nothing more"):
+            await pair.client.send_all(b"x")
+        pair.client.close_nowait(b"bye")

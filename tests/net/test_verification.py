@@ -231,9 +231,17 @@ def test_verdicts_without_a_code() -> None:
     assert errors_of(18, LEAF)[0].error_string == SslError(SELF_SIGNED).error_string
 
 
-def test_openssl_has_the_last_word_on_the_name() -> None:
-    """Once OpenSSL has come to the dates it is content with the name, and so are we."""
-    assert errors_of(10, OLD_LEAF, host="elsewhere.example") == [SslError(EXPIRED, OLD_LEAF)]
+@pytest.mark.parametrize("code", [4, 6, 7, 9, 10, 13, 14])
+def test_openssl_has_the_last_word_on_the_name(code: int) -> None:
+    """Once OpenSSL has come to signatures and dates it is content with the name, and so are we."""
+    (error,) = errors_of(code, LEAF, ISSUER, host="elsewhere.example")
+    assert error == SslError(error_code(code), LEAF)
+
+
+@pytest.mark.parametrize("code", [2, 19, 20, 27, 28])
+def test_what_is_about_the_top(code: int) -> None:
+    """Who is missing, not trusted or rejected is at the top of the chain, or above it."""
+    assert errors_of(code, LEAF, ISSUER, OTHER) == [SslError(error_code(code), OTHER)]
 
 
 def test_checks_that_are_switched_off() -> None:
@@ -264,7 +272,7 @@ def test_end_of_a_chain_that_is_trusted() -> None:
 def test_first_second(seconds: int, codes: list[SslErrorCode]) -> None:
     """A certificate is valid in its first second, and not before."""
     now = LEAF.not_before + dt.timedelta(seconds=seconds)
-    found = list_errors(Verdict(18, ""), host=HOST, peer_chain=[LEAF], built_chain=[], now=now)
+    found = list_errors(Verdict(18, ""), host=HOST, peer_chain=[LEAF, ISSUER], built_chain=[], now=now)
     assert sorted(error.code for error in found) == codes
 
 
@@ -272,7 +280,7 @@ def test_first_second(seconds: int, codes: list[SslErrorCode]) -> None:
 def test_last_second(seconds: int, codes: list[SslErrorCode]) -> None:
     """A certificate has expired in the second that it names, as OpenSSL compares times."""
     now = LEAF.not_after + dt.timedelta(seconds=seconds)
-    found = list_errors(Verdict(18, ""), host=HOST, peer_chain=[LEAF], built_chain=[], now=now)
+    found = list_errors(Verdict(18, ""), host=HOST, peer_chain=[LEAF, ISSUER], built_chain=[], now=now)
     assert sorted(error.code for error in found) == codes
 
 

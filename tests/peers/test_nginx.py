@@ -271,10 +271,17 @@ async def test_several_ranges(manager: Manager, nginx: Nginx) -> None:
 
 
 async def test_what_is_not_asked_for_is_not_compressed(manager: Manager, nginx: Nginx) -> None:
-    """The body is the file, byte by byte, from a server that would compress it."""
-    response = await manager.fetch(nginx.url("/compressible"))
+    """Without decompression the body is the file, byte by byte, from a server that would compress it."""
+    response = await manager.fetch(nginx.url("/compressible"), decompress=False)
     assert response.body == PAGE
     assert "Content-Encoding" not in response.headers
+
+
+async def test_what_comes_compressed_is_decoded(manager: Manager, nginx: Nginx) -> None:
+    """By default the server may compress, and the body is the content all the same."""
+    response = await manager.fetch(nginx.url("/compressible"))
+    assert response.headers["Content-Encoding"]
+    assert response.body == PAGE
 
 
 async def test_what_somebody_asked_for_stays_compressed(manager: Manager, nginx: Nginx) -> None:

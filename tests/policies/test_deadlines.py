@@ -23,6 +23,7 @@ from trioreply import (
     ResponseData,
     ResponseHead,
     ResponseTrailers,
+    Retrying,
     SocketStartedConnecting,
 )
 from trioreply._model.events import Informational
@@ -133,6 +134,21 @@ async def test_an_open_question_does_not_count(autojump_clock: MockClock) -> Non
         _, is_late = await time_of(pause(4), ask, pause(rest), sink=sink)
         assert is_late is timed_out
         assert sink.questions == [QUESTION]
+
+
+async def test_the_wait_before_another_attempt_does_not_count(autojump_clock: MockClock) -> None:
+    """A wait that was announced does not count, and the attempt behind it begins with the full time."""
+    retrying = [pause(9), put(Retrying(2, 1000, "busy")), pause(1000)]
+    assert await time_of(*retrying, pause(9)) == (1018, False)
+    assert await time_of(*retrying, pause(11)) == (1019, True)
+
+
+async def test_an_attempt_that_failed_in_the_queue(autojump_clock: MockClock) -> None:
+    """A pause that a failed attempt has left open does not outlast it."""
+    queued = [put(ConnectionQueued()), pause(100)]
+    again = [put(Retrying(2, 5, "busy")), pause(5), *queued, put(ConnectionLeased(reused=False))]
+    assert await time_of(*queued, *again, pause(9)) == (214, False)
+    assert await time_of(*queued, *again, pause(11)) == (215, True)
 
 
 async def test_a_slow_reader_does_not_count(autojump_clock: MockClock) -> None:

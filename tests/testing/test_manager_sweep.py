@@ -57,9 +57,15 @@ async def test_a_download_may_be_cancelled_anywhere(owns_manager: bool, loopback
 async def test_the_origin_can_be_over_tls(loopback: bool) -> None:
     """With TLS the origin's URL is https, and for a manager that trusts it the sweep is the same."""
 
+    async def scenario(env: Sweep) -> None:
+        async with env.manager.get(env.url("/")) as reply:
+            assert await reply.read_all() == b"small"
+
+    routes: Routes = {"/": OriginResponse(body=b"small")}
+
     def make() -> Sweep:
         open_manager = functools.partial(trioreply.open_manager, ssl=AUTHORITY.trust())
-        return ManagerSweep(open_manager, download, routes=answer, loopback=loopback, tls=SERVER_TLS)
+        return ManagerSweep(open_manager, scenario, routes=routes, loopback=loopback, tls=SERVER_TLS)
 
     async with make() as env:
         assert env.url().startswith("https://")

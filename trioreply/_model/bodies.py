@@ -3,15 +3,20 @@
 Opening and reading a body is I/O and happens in `trioreply._net.upload`; here it is only decided what was given. Bytes
 and paths are ours: an upload of them may go on after the reply was closed. An open file, an iterable or a stream is the
 caller's: it is used only as long as the caller is in the reply's block.
+
+A body of several parts is only as good as its parts: it can be had twice, or outlive the block, if each of them can.
+The parts that have no parts themselves are its leaves, and every question about it is one about those.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterator
 from typing import IO, BinaryIO, Protocol, TypeGuard, runtime_checkable
 
 from attrs import field, frozen
+
+from .headers import Headers
 
 
 @runtime_checkable
@@ -38,6 +43,8 @@ class BytesBody:
     """A body in memory."""
 
     data: bytes | memoryview = field(repr=False)
+    content_type: str | None = field(default=None, repr=False, kw_only=True)
+    """What the bytes are, for the Content-Type of a request that does not set one itself."""
 
 
 @frozen
@@ -61,7 +68,30 @@ class StreamBody:
     source: AsyncIterable[bytes] | ByteReceiver
 
 
-Body = BytesBody | PathBody | FileBody | StreamBody
+Leaf = BytesBody | PathBody | FileBody | StreamBody
+"""A body that has no parts."""
+
+
+@frozen
+class Section:
+    """One part of a body, as it is sent: header fields, and what they are about."""
+
+    headers: Headers = field(hash=False)
+    body: Leaf | PartsBody
+
+
+@frozen(eq=False)
+class PartsBody:
+    """Several bodies in one, with a boundary between them (RFC 2046 section 5.1). Equal only to itself."""
+
+    sections: tuple[Section, ...] = field(repr=False)
+    boundary: str
+    content_type: str
+    """The type of the whole, which names the boundary."""
+
+
+Body = Leaf | PartsBody
+"""What a request carries, once it was decided what was given."""
 
 BodySource = (
     bytes
@@ -108,9 +138,18 @@ def _is_binary_file(source: object) -> TypeGuard[BinaryIO]:
     return callable(getattr(source, "read", None)) and not hasattr(source, "encoding")
 
 
+def leaves(body: Body | None) -> Iterator[Leaf]:
+    """The bodies without parts that ``body`` is made of, in the order they are sent; one alone is its own leaf."""
+    if isinstance(body, PartsBody):
+        for section in body.sections:
+            yield from leaves(section.body)
+    elif body is not None:
+        yield body
+
+
 def is_detachable(body: Body | None) -> bool:
     """Whether an exchange with ``body`` may outlive the block: nobody else holds what it reads from."""
-    return body is None or isinstance(body, (BytesBody, PathBody))
+    return body is None or all(isinstance(leaf, (BytesBody, PathBody)) for leaf in leaves(body))
 
 
 def is_empty(body: Body | None) -> bool:
@@ -120,6 +159,20 @@ def is_empty(body: Body | None) -> bool:
 
 def is_rewindable(body: Body | None) -> bool:
     """Whether ``body`` can be sent a second time."""
-    if isinstance(body, FileBody):
-        return body.file.seekable()
-    return not isinstance(body, StreamBody)
+    return body is None or all(_comes_again(leaf) for leaf in leaves(body))
+
+
+def is_prompt(body: Body) -> bool:
+    """Whether its bytes are there when they are asked for, and need not be waited for while something produces them."""
+    return not any(isinstance(leaf, StreamBody) for leaf in leaves(body))
+
+
+def content_type_of(body: Body | None) -> str | None:
+    """What ``body`` says it is; ``None`` for bytes, files and streams that nobody described."""
+    return body.content_type if isinstance(body, (BytesBody, PartsBody)) else None
+
+
+def _comes_again(leaf: Leaf) -> bool:
+    if isinstance(leaf, FileBody):
+        return leaf.file.seekable()
+    return not isinstance(leaf, StreamBody)

@@ -56,6 +56,8 @@ class ResponseHead:
     reason: str = ""
     headers: Headers = field(default=EMPTY, converter=trusted_headers, hash=False)
     http_version: str = ""
+    original_content_length: int | None = None
+    """The length of the body on the wire, where it comes decoded and ``headers`` cannot say so."""
 
 
 @frozen
@@ -121,6 +123,8 @@ class TlsQuestion(Question[TlsAnswer]):
     """As much as is known of the channel that was refused."""
     final: str = ""
     """If nothing can be ignored: why, and what to do instead. Nobody is waited for then."""
+    strict: bool = False
+    """Whether the host must be secure (RFC 6797 section 8.4): errors are told, and ignoring them has no effect (Qt)."""
 
 
 @frozen

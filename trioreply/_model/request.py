@@ -7,7 +7,7 @@ Frozen. `Request.replace` makes a changed copy and checks it again, so a request
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from types import NoneType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -15,9 +15,13 @@ import attrs
 from attrs import field, frozen
 from yarl import URL
 
+from .auth import Auth, AuthSource, make_auth
 from .bodies import Body, BodySource, make_body
+from .content import FilesSource, make_content
+from .forms import FormSource
 from .headers import EMPTY, Headers, HeaderSource, is_token, make_headers, with_missing
 from .options import CacheLoad, Http2, LoadControl, Operation, Priority, RedirectPolicy
+from .retry import RetryPolicy
 from .ssl_configuration import SslConfiguration
 from .urls import display, make_url
 
@@ -44,6 +48,9 @@ class RequestFields(TypedDict, total=False):
 
     headers: HeaderSource | None
     query: QuerySource | None
+    json: object
+    form: FormSource | None
+    files: FilesSource | None
     priority: Priority
     redirect_policy: RedirectPolicy
     max_redirects: int
@@ -60,6 +67,8 @@ class RequestFields(TypedDict, total=False):
     decompression_limit: int | None
     http2: Http2
     expect_continue: bool
+    auth: AuthSource | None
+    retry: RetryPolicy | None
     ssl: SslConfiguration | SSLContext | None
     peer_verify_name: str | None
     sensitive_headers: Iterable[str]
@@ -117,7 +126,7 @@ class Request:
     """What to fetch and how. Keyword arguments; only ``url`` is required.
 
     Times are seconds on Trio's clock, sizes are bytes. ``None`` for ``transfer_timeout`` or ``connect_timeout`` means:
-    as the manager says.
+    as the manager says. ``json``, ``form`` and ``files`` are other ways to give a ``body``, and ``None`` afterwards.
 
     Raises:
         ValueError: a field's value is impossible; the text starts with the field's name.
@@ -133,6 +142,12 @@ class Request:
     query: QuerySource | None = field(default=None, kw_only=True, repr=False)
     """Replaces the URL's query when the request is made; ``url`` then shows it."""
     body: Body | None = field(default=None, converter=make_body, kw_only=True)
+    json: object = field(default=None, kw_only=True, repr=False, eq=False)
+    """Becomes the ``body`` when the request is made, encoded; so do ``form`` and ``files``."""
+    form: FormSource | None = field(default=None, kw_only=True, repr=False, eq=False)
+    """The fields of a form, sent as such, or as parts if there are ``files``."""
+    files: FilesSource | None = field(default=None, kw_only=True, repr=False, eq=False)
+    """What to upload, under which names: paths, open files, bytes, or tuples ``(filename, body[, content_type])``."""
     priority: Priority = field(default=Priority.NORMAL, converter=_priority, kw_only=True)
     redirect_policy: RedirectPolicy = field(default=RedirectPolicy.NO_LESS_SAFE, kw_only=True)
     max_redirects: int = field(default=50, kw_only=True)
@@ -154,6 +169,10 @@ class Request:
     http2: Http2 = field(default=Http2.ALLOWED, kw_only=True)
     expect_continue: bool = field(default=False, kw_only=True)
     """Ask for ``100 Continue`` and hold the body back for at most a second (RFC 9110 section 10.1.1)."""
+    auth: Auth | None = field(default=None, converter=make_auth, kw_only=True)
+    """Credentials for the origin server: ``(user, password)`` or a `Bearer`, sent at once and to no other origin."""
+    retry: RetryPolicy | None = field(default=None, kw_only=True)
+    """When to send the request again; ``None``: as the manager says."""
     ssl: SslConfiguration | SSLContext | None = field(default=None, kw_only=True, repr=False)
     """How to secure connections, or a context of your own, which then decides alone; ``None``: as the manager says."""
     peer_verify_name: str | None = field(default=None, kw_only=True)
@@ -175,12 +194,22 @@ class Request:
         for name, kinds in _NUMBERS.items():
             if (number := getattr(self, name)) is not _DEFAULTS[name]:
                 check_number(name, number, kinds)
+        if not (self.json is self.form is self.files is None):
+            self._take_content()
         if self.ssl is not None:
             check_ssl(self.ssl)
+        if self.retry is not None and not isinstance(self.retry, RetryPolicy):
+            raise TypeError(f"retry: give a RetryPolicy, not {self.retry!r}")
         if self.peer_verify_name is not None:
             _check_peer_name(self.peer_verify_name)
         if self.verb == "GET" and self.operation is Operation.GET and self.query is None:
             return
+        self._settle_verb()
+        if self.query is not None:
+            object.__setattr__(self, "url", _with_query(self.url, self.query))
+            object.__setattr__(self, "query", None)
+
+    def _settle_verb(self) -> None:
         if not isinstance(self.verb, str) or not is_token(self.verb):
             raise ValueError(f"verb: {self.verb!r} is not a method name; a custom operation needs one, made of letters")
         # A verb and an operation are one decision: the well-known verbs, in any case, are those operations (as Qt's
@@ -191,9 +220,12 @@ class Request:
             object.__setattr__(self, "verb", _VERBS[well_known])
         else:
             object.__setattr__(self, "operation", Operation.CUSTOM)
-        if self.query is not None:
-            object.__setattr__(self, "url", _with_query(self.url, self.query))
-            object.__setattr__(self, "query", None)
+
+    def _take_content(self) -> None:
+        body = make_content(self.body, json=self.json, form=self.form, files=self.files)
+        object.__setattr__(self, "body", body)
+        for name in ("json", "form", "files"):
+            object.__setattr__(self, name, None)
 
     def replace(self, **changes: Unpack[RequestChanges]) -> Request:
         """A copy with ``changes``, checked as a new request is.
@@ -203,6 +235,8 @@ class Request:
         """
         if "operation" in changes and "verb" not in changes:
             changes["verb"] = _VERBS.get(changes["operation"], self.verb)
+        if "body" not in changes and any(changes.get(name) is not None for name in ("json", "form", "files")):
+            changes["body"] = None
         return attrs.evolve(self, **changes)
 
 
@@ -259,9 +293,13 @@ class RequestDefaults:
     headers: Headers = EMPTY
     transfer_timeout: float | None = None
     ssl: SslConfiguration | SSLContext | None = None
+    retry: RetryPolicy | None = None
+    redirect_policy: RedirectPolicy = RedirectPolicy.NO_LESS_SAFE
 
-    def complete(self, request: Request) -> Request:
+    def complete(self, request: Request, own: Container[str] = ()) -> Request:
         """Put these defaults into ``request``, which was made a moment ago and which nobody else has seen yet.
+
+        ``own`` names the fields that were said for this very request.
 
         This is on the way of every request, and a copy would check all over again what has just been checked.
         """
@@ -270,4 +308,9 @@ class RequestDefaults:
             object.__setattr__(request, "transfer_timeout", self.transfer_timeout)
         if request.ssl is None:
             object.__setattr__(request, "ssl", self.ssl)
+        if request.retry is None:
+            object.__setattr__(request, "retry", self.retry)
+        if request.redirect_policy is RedirectPolicy.NO_LESS_SAFE and "redirect_policy" not in own:
+            # It is also what a request has that says nothing.
+            object.__setattr__(request, "redirect_policy", self.redirect_policy)
         return request

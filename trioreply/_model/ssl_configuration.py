@@ -39,6 +39,7 @@ Psk = tuple[str, bytes] | PskFunction
 MAX_PSK_SIZE: Final = 256
 """Bytes of an identity, in UTF-8, and of a key; more cannot be given to Python's ``ssl``."""
 
+_BASE64_SIZE = 44
 _PIN_SIZE = 32
 _ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, Certificate)
 
@@ -208,7 +209,9 @@ def _digest(value: object) -> bytes:
     """The digest that a text names; nothing if it names none."""
     if not isinstance(value, str):
         raise TypeError(f"pins: {value!r} is none; give text such as Certificate.pin, or 32 bytes")
-    text = value.strip().removeprefix(PIN_PREFIX).removeprefix("/")  # curl writes two slashes
+    text = value.strip().removeprefix(PIN_PREFIX)
+    if len(text) == _BASE64_SIZE + 1:
+        text = text.removeprefix("/")  # curl writes two slashes; base64 itself may begin with one
     try:
         if len(text.replace(":", "")) == 2 * _PIN_SIZE:
             return bytes.fromhex(text.replace(":", ""))

@@ -155,7 +155,7 @@ class TlsStream:
                 with data[done:] as rest:
                     done += self._tls.write(rest)
         except ssl.SSLError as error:  # also one that wants to read first: a renegotiation, which we never agree to
-            raise _broken(error) from error
+            raise trio.BrokenResourceError("the secure channel is broken, and takes nothing more") from error
 
     async def _flush(self) -> None:
         """Send what is encrypted, unless another task is at it: it will see what has come meanwhile."""
@@ -234,9 +234,8 @@ class TlsStream:
     def _keep_session(self, on_session: OnSession) -> None:
         # Servers send their tickets before the first application bytes.
         self._on_session = None
-        session = self._tls.session
-        if session is not None:
-            on_session(Resumable(session, *self._certificates()))
+        session = cast("ssl.SSLSession", self._tls.session)  # after a handshake there is one
+        on_session(Resumable(session, *self._certificates()))
 
     def receive_nowait(self) -> bytes | None:
         """See `ByteStream.receive_nowait`: application bytes, so a session ticket is nothing."""
@@ -277,7 +276,13 @@ class TlsStream:
     @property
     def session_reused(self) -> bool:
         """Whether an earlier session was resumed, which saves the server its certificate."""
-        return bool(self._tls.session_reused)
+        # A key that both had before (PSK) looks the same to OpenSSL.
+        return self._resumed is not None and bool(self._tls.session_reused)
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol that was agreed on (RFC 7301); ``None`` if that was left open."""
+        return self._tls.selected_alpn_protocol()
 
     def info(self, ignored_errors: tuple[SslError, ...] = ()) -> TlsInfo:
         """What was agreed on."""
@@ -285,7 +290,7 @@ class TlsStream:
         return TlsInfo(
             version=self._tls.version() or "",
             cipher=_cipher(self._tls),
-            alpn=self._tls.selected_alpn_protocol(),
+            alpn=self.alpn,
             peer_certificate=peer_chain[0] if peer_chain else None,
             peer_chain=peer_chain,
             verified_chain=verified_chain,
@@ -295,7 +300,7 @@ class TlsStream:
 
     def _certificates(self) -> tuple[tuple[Certificate, ...], tuple[Certificate, ...]]:
         """The chains that the peer sent and that OpenSSL built."""
-        if self._resumed is not None and self.session_reused:
+        if self._resumed is not None and self._tls.session_reused:
             return self._resumed.peer_chain, self._resumed.verified_chain
         return _chains(self._tls)
 

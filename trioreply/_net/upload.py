@@ -13,6 +13,10 @@ Who owns what decides how cancellation works, and that was the hard part:
 * An iterable is the caller's code running in our task. Its exceptions become an error of this upload, with the
   original as the cause; `trioreply.errors.ReplyError` passes, so that piping one reply into another shows what really
   failed.
+
+A body of several parts is measured as a whole when it is opened, since its length is announced first, and what cannot
+be read or comes only once is better found then. Its files are opened one after the other, each when it is its turn, so
+a hundred of them need one descriptor; how many bytes of each are sent was settled before.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ import io
 import os
 import stat
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar, TypeVarTuple, assert_never
@@ -29,7 +34,7 @@ from weakref import WeakKeyDictionary
 
 import trio
 
-from .._model.bodies import Body, ByteReceiver, BytesBody, FileBody, PathBody, StreamBody
+from .._model.bodies import Body, ByteReceiver, BytesBody, FileBody, Leaf, PartsBody, PathBody, StreamBody
 from .._model.errors import (
     ContentAccessDenied,
     ContentError,
@@ -40,6 +45,7 @@ from .._model.errors import (
     UnknownContentError,
     UnknownNetworkError,
 )
+from .._wire.multipart import frame
 
 MEMORY_PIECE = 64 * 1024
 """Bytes of a body in memory handed out at a time: small enough for progress to move, large enough to cost nothing."""
@@ -109,7 +115,19 @@ class Uploads:
             return await self._open_file(body)
         if isinstance(body, StreamBody):
             return self._open_stream(body)
+        if isinstance(body, PartsBody):
+            return _PartsUpload([await self._prepare(leaf) for leaf in frame(body)])
         assert_never(body)
+
+    async def _prepare(self, leaf: Leaf) -> Upload:
+        """As `open`, but a file of our own is only measured; reading opens it."""
+        if not isinstance(leaf, PathBody):
+            return await self.open(leaf)
+        try:
+            length = await self._run_sync(_measure_path, leaf.path, abandon_on_cancel=True)
+        except (OSError, ValueError) as error:
+            raise _open_error(leaf.path, error) from error
+        return _FileUpload(_OwnFile(leaf.path, run_sync=self._run_sync), length=length, name=repr(leaf.path))
 
     async def _open_path(self, path: str) -> Upload:
         own = _OwnFile(path, run_sync=self._run_sync)
@@ -133,7 +151,7 @@ class Uploads:
         except Exception as error:  # a caller's file object may raise anything
             raise UnknownNetworkError(f"the request body could not be opened: {name}: {error!r}") from error
         self._opened[body] = start
-        return _FileUpload(_CallersFile(body.file, run_sync=self._run_sync), length=length, name=name)
+        return _FileUpload(_CallersFile(body.file, start, run_sync=self._run_sync), length=length, name=name)
 
     def _open_stream(self, body: StreamBody) -> Upload:
         if body in self._opened:
@@ -190,12 +208,38 @@ class _FileUpload:
         await self._file.aclose()
 
 
+class _PartsUpload:
+    """One upload after the other. Only the first that is left can hold anything open."""
+
+    def __init__(self, parts: Iterable[Upload]) -> None:
+        self._parts = deque(parts)
+        lengths = [part.length for part in self._parts]
+        known = [length for length in lengths if length is not None]
+        self.length = sum(known) if len(known) == len(lengths) else None
+
+    async def read(self) -> bytes | memoryview | None:
+        while self._parts:
+            part = self._parts[0]
+            piece = await part.read()
+            if piece is not None:
+                return piece
+            await part.aclose()
+            self._parts.popleft()
+        return None
+
+    async def aclose(self) -> None:
+        if self._parts:
+            part = self._parts[0]
+            self._parts.clear()
+            await part.aclose()
+
+
 _NO_FILE = io.BytesIO()
 _NO_FILE.close()
 
 
 class _OwnFile:
-    """A file that only worker threads touch. Whoever comes last closes it.
+    """A file that only worker threads touch, opened by `open` or by the first read. Whoever comes last closes it.
 
     ``_file``, ``_busy`` and ``_disowned`` are shared between threads and touched under the lock, which is never held
     during a system call.
@@ -229,14 +273,18 @@ class _OwnFile:
 
     def _open_in_thread(self) -> int | None:
         with self._in_use():
-            # Without the lock: it is for what others may write, and nobody else writes this while we are in use.
-            self._file = Path(self._path).open("rb", buffering=0)  # noqa: SIM115 - closed as the class says
-            status = os.fstat(self._file.fileno())
+            status = os.fstat(self._opened().fileno())
             return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def _read_in_thread(self, size: int) -> bytes:
         with self._in_use():
-            return self._file.read(size)
+            return self._opened().read(size)
+
+    def _opened(self) -> BinaryIO:
+        # Without the lock: it is for what others may write, and nobody else writes this while we are in use.
+        if self._file is _NO_FILE:
+            self._file = Path(self._path).open("rb", buffering=0)  # noqa: SIM115 - closed as the class says
+        return self._file
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
@@ -267,17 +315,33 @@ class _OwnFile:
 
 
 class _CallersFile:
-    """A file that the caller opened, and will close."""
+    """A file that the caller opened, and will close. In a body of several parts, it may be in two of them."""
 
-    def __init__(self, file: BinaryIO, *, run_sync: RunSync) -> None:
+    def __init__(self, file: BinaryIO, start: int | None, *, run_sync: RunSync) -> None:
         self._file = file
+        self._start = start
         self._run_sync = run_sync
 
     async def read(self, size: int) -> object:
-        return await self._run_sync(self._file.read, size)
+        return await self._run_sync(self._read_in_thread, size)
+
+    def _read_in_thread(self, size: int) -> object:
+        if self._start is not None:
+            self._file.seek(self._start)
+            self._start = None
+        return self._file.read(size)
 
     async def aclose(self) -> None:
         pass
+
+
+def _measure_path(path: str) -> int | None:
+    """How many bytes a file has that may be read; ``None`` for what has no length (a pipe, a device)."""
+    mode = Path(path).stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        return None  # opening a pipe would wait for its writer, and closing it again would end the writer
+    with Path(path).open("rb", buffering=0) as file:
+        return os.fstat(file.fileno()).st_size
 
 
 def _measure(file: BinaryIO, start: int | None) -> tuple[int | None, int | None]:

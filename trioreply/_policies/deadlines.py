@@ -2,7 +2,8 @@
 
 As in Qt it is an inactivity timeout, restarted by body bytes in either direction, and not by a response head. Unlike in
 Qt, time does not pass while it is not the network's turn: in the queue for a connection, during an open question, and
-while the reader is slow. What is left of it then is left afterwards, too.
+while the reader is slow. What is left of it then is left afterwards, too. Another hop begins with the
+full time, and so does another attempt, when the wait before it is over.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TypeVar
 import trio
 
 from .._model.errors import TimeoutError
-from .._model.events import Redirected
+from .._model.events import Redirected, Retrying
 from .._model.exchange import Handler, Sink
 from .._model.messages import ConnectionLeased, ConnectionQueued, Message, Question, RequestProgress, ResponseData
 from .._model.request import Request
@@ -69,6 +70,9 @@ class _Watch(WrappedSink):
             case RequestProgress() | Redirected():
                 await self._sink.put(message)
                 self._restart()
+            case Retrying(delay=delay):
+                await self._sink.put(message)
+                self._start_over(delay)
             case _:
                 await self._sink.put(message)
 
@@ -96,6 +100,12 @@ class _Watch(WrappedSink):
         self._pauses -= 1
         if not self._pauses:
             self._scope.deadline = trio.current_time() + self._left
+
+    def _start_over(self, delay: float) -> None:
+        # Nothing of the last attempt is left, and a wait in the queue may have ended with its failure.
+        self._pauses = 0
+        self._left = self._timeout
+        self._scope.deadline = trio.current_time() + delay + self._timeout
 
     def _restart(self) -> None:
         self._left = self._timeout

@@ -61,11 +61,12 @@ class Remainder:
                 self._queued = isinstance(message, ConnectionQueued)
             case RequestProgress(complete=complete):
                 self._sent_all = complete
-            case ResponseHead(status_code=status, headers=headers):
+            case ResponseHead(status_code=status, headers=headers, original_content_length=wire_length):
                 self._answered = True
                 self._accepted = _is_accepted(status)
                 no_content = self._bodiless or status in (204, 304)
-                self._remaining = 0 if no_content else content_length(headers)
+                length = content_length(headers) if wire_length is None else wire_length
+                self._remaining = 0 if no_content else length
             case ResponseData(data=data, wire_size=wire_size) if self._remaining is not None:
                 self._remaining = max(self._remaining - (len(data) if wire_size is None else wire_size), 0)
             case _:

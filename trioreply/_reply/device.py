@@ -5,13 +5,17 @@ The members follow ``QNetworkReply`` and its base ``QIODevice``; `docs/coming-fr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from .._clock import wall_clock
 from .._model.errors import NetworkError
 from .._model.headers import EMPTY, Headers, encode_text
+from .._model.known_headers import KnownHeader
 from .._model.options import Attribute, Operation
 from .._model.urls import display
 from .core import Core
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     import trio
@@ -123,6 +127,10 @@ class Device:
         joint = "\n" if key.lower() == "set-cookie" else ", "
         return encode_text(joint.join(self.headers.getall(key, ())))
 
+    def header(self, known: KnownHeader[T]) -> T | None:
+        """The value of a well-known field, typed; ``None`` if it is absent, or means nothing (``header``)."""
+        return known.get(self.headers, now=wall_clock())
+
     def attribute(self, attribute: Attribute) -> object:
         """A fact about the exchange by its Qt name; ``None`` while unknown."""
         state = self._core.state
@@ -130,6 +138,7 @@ class Device:
         known: dict[Attribute, object] = {
             Attribute.HTTP_STATUS_CODE: state.status_code,
             Attribute.HTTP_REASON_PHRASE: None if head is None else head.reason,
+            Attribute.ORIGINAL_CONTENT_LENGTH: None if head is None else head.original_content_length,
             Attribute.CONNECTION_ENCRYPTED: state.tls is not None and bool(state.tls.version),
             Attribute.HTTP2_WAS_USED: head is not None and head.http_version == "2",
             Attribute.REDIRECTION_TARGET: _redirection_target(state.status_code, self.headers),

@@ -53,15 +53,19 @@ class ReplySink:
         if not core.state.is_running:
             return None
         ask = Ask()
-        event = _event(question, ask)
+        # What is said of errors that must not be ignored goes nowhere, and is no mistake either.
+        is_strict = isinstance(question, TlsQuestion) and question.strict
+        event = _event(question, Ask() if is_strict else ask)
         handler = core.owner.question_handlers.get(type(event))
         if isinstance(question, TlsQuestion):
             core.state.refused(question.tls)
-            core.ignored.asked(ask, question)
+            if not is_strict:
+                core.ignored.asked(ask, question)
         try:
-            if ask.is_settled:
+            if ask.is_settled or is_strict:
                 core.tell(event)
-            elif handler is not None:
+                return cast("A | None", _answer(question, ask))
+            if handler is not None:
                 await handler(self._reply, event)
             if not ask.is_settled and core.state.is_running:  # the handler may have thought until the reply was closed
                 await core.ask(event, ask)

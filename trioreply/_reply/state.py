@@ -308,7 +308,7 @@ class ReplyState:
                 self.down.wire_done += len(data) if wire_size is None else wire_size
             case ResponseHead(headers=headers):
                 self.head = message
-                self._expect(headers)
+                self._expect(headers, message.original_content_length)
                 self.marks["head_received"] = now
             case RequestProgress(done=done, total=total, complete=complete):
                 self._absorb_sent(done, total, now)
@@ -354,10 +354,10 @@ class ReplyState:
         self.up.done = self.up.wire_done = done
         self.up.total = self.up.wire_total = total
 
-    def _expect(self, headers: Headers) -> None:
+    def _expect(self, headers: Headers, wire_length: int | None) -> None:
         """Learn the length of the body from the head; HEAD shows the length of what GET would give (Qt)."""
         length = content_length(headers)
-        self.down.wire_total = length
+        self.down.wire_total = length if wire_length is None else wire_length
         self.down.total = length
         self.down.done = self.down.wire_done = 0
 

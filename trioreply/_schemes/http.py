@@ -14,7 +14,7 @@ from typing import cast
 import trio
 from attrs import define, frozen
 
-from .._model.bodies import StreamBody, is_empty
+from .._model.bodies import content_type_of, is_empty, is_prompt
 from .._model.errors import (
     HostNotFoundError,
     ProtocolInvalidOperationError,
@@ -36,10 +36,7 @@ from .._net.pool import Pool
 from .._net.stream import adapt
 from .._net.upload import Upload, Uploads
 from .._wire.codec import Codec, RequestHead
-from .secure import TlsEnvironment, secure, with_decisions
-
-ALPN = ("http/1.1",)
-"""The protocols that we speak over TLS (RFC 7301)."""
+from .secure import ALPN, TlsEnvironment, secure, with_decisions
 
 _WITH_LENGTH = frozenset({Operation.POST, Operation.PUT})
 """Operations whose meaning anticipates a body: without one they say so with a length of 0 (RFC 9110 section 8.6)."""
@@ -159,7 +156,8 @@ async def _connected(env: HttpEnvironment, request: Request, sink: Sink, *, use:
     if request.url.scheme == "http":
         await attempt(None)
     else:
-        await with_decisions(TlsKey.of(request), sink, attempt)
+        strict = env.tls.is_strict(request.url.raw_host or "")
+        await with_decisions(TlsKey.of(request), sink, attempt, strict=strict)
 
 
 async def _nothing(connection: H1Connection) -> None:
@@ -181,7 +179,7 @@ async def _exchange(env: HttpEnvironment, connection: H1Connection, *, request: 
             sink,
             length=length,
             expect_continue=expects_continue(request),
-            is_prompt=not isinstance(body, StreamBody),
+            is_prompt=is_prompt(body),
         )
     finally:
         await upload.aclose()
@@ -197,6 +195,9 @@ def compose_head(request: Request, length: int | None, *, has_body: bool) -> Req
     fields = [(name.encode("ascii"), encode_text(value)) for name, value in request.headers.items()]
     if "Host" not in request.headers:
         fields.insert(0, (b"Host", host_header(request.url).encode("ascii")))
+    kind = content_type_of(request.body)
+    if kind is not None and "Content-Type" not in request.headers:
+        fields.append((b"Content-Type", encode_text(kind)))
     if length is not None and "Content-Length" not in request.headers:
         fields.append((b"Content-Length", b"%d" % length))
     if has_body and length is None:

@@ -41,12 +41,18 @@ class TlsEnvironment:
 
     contexts: TlsContexts
     sessions: TlsSessions
+    is_strict: Callable[[str], bool]
+    """Whether a host must be secure, so that errors of its certificate cannot be ignored (RFC 6797 section 8.4)."""
     now: Callable[[], datetime]
     """The wall clock, with a time zone; only to tell which certificates have expired."""
     handshakes: int = 0
     """How many were done."""
     resumptions: int = 0
     """How many of them resumed an earlier session."""
+
+
+ALPN = ("http/1.1",)
+"""The protocols that we speak over TLS (RFC 7301)."""
 
 
 class Refused(Exception):  # noqa: N818 - nobody's fault so far: a decision is due
@@ -89,6 +95,12 @@ async def secure(
         raise _refused(refusal, key, context, now=env.now()) from None
     env.handshakes += 1
     env.resumptions += stream.session_reused
+    agreed = stream.alpn
+    if agreed is not None and agreed not in ALPN:
+        stream.close_nowait()
+        raise SslHandshakeFailedError(
+            f"SSL handshake failed: alpn: the server chose {agreed!r}, which is not spoken here; leave it out of alpn="
+        )
     info = stream.info(() if key.tolerance is None else key.tolerance.errors)
     found = _unexpected(info, key, context)
     if found is not None:
@@ -100,11 +112,9 @@ async def secure(
 
 def _refused(refusal: CertificateRefused, key: TlsKey, context: ssl.SSLContext, *, now: datetime) -> Refused:
     """What to tell about a certificate that OpenSSL did not accept."""
-    leaf = refusal.peer_chain[0] if refusal.peer_chain else None
+    leaf = next(iter(refusal.peer_chain), None)
     info = TlsInfo(version="", cipher="", peer_certificate=leaf, peer_chain=refusal.peer_chain)
     tolerance = key.tolerance
-    if leaf is None:
-        return Refused([SslError(SslErrorCode.NO_PEER_CERTIFICATE, message=refusal.verdict.message)], info)
     if tolerance is not None and leaf != tolerance.leaf:
         return Refused([], info)
     errors = list_errors(
@@ -116,7 +126,9 @@ def _refused(refusal: CertificateRefused, key: TlsKey, context: ssl.SSLContext, 
         check_name=context.check_hostname,
         check_time=tolerance is None or not tolerance.time,
     )
-    pin = _pin_error(info, key, verified_chain=())
+    # Who issued the chain is settled before names and dates are looked at, unless that is what was refused.
+    was_verified = not Tolerance(errors, _leaf(info)).trust and (tolerance is None or not tolerance.trust)
+    pin = _pin_error(info, key, verified_chain=refusal.built_chain if was_verified else ())
     errors = errors if pin is None else (*errors, pin)
     return Refused(errors if tolerance is None else merge(tolerance.errors, errors), info)
 
@@ -124,7 +136,7 @@ def _refused(refusal: CertificateRefused, key: TlsKey, context: ssl.SSLContext, 
 def _unexpected(info: TlsInfo, key: TlsKey, context: ssl.SSLContext) -> tuple[SslError, ...] | None:
     """What is wrong with a channel that OpenSSL is content with, as for `Refused`; ``None`` if nothing is."""
     tolerance = key.tolerance
-    if tolerance is not None and info.peer_certificate != tolerance.leaf:
+    if tolerance is not None and _leaf(info) != tolerance.leaf:
         return ()
     was_verified = context.verify_mode is ssl.CERT_REQUIRED and (tolerance is None or not tolerance.trust)
     pin = _pin_error(info, key, verified_chain=info.verified_chain if was_verified else ())
@@ -135,12 +147,17 @@ def _unexpected(info: TlsInfo, key: TlsKey, context: ssl.SSLContext) -> tuple[Ss
 def _pin_error(info: TlsInfo, key: TlsKey, *, verified_chain: tuple[Certificate, ...]) -> SslError | None:
     if key.configuration is None or not key.configuration.pins:
         return None
-    if info.peer_certificate is None:
-        return SslError(SslErrorCode.NO_PEER_CERTIFICATE)
-    return pin_error(key.configuration.pins, chain=verified_chain, leaf=info.peer_certificate)
+    return pin_error(key.configuration.pins, chain=verified_chain, leaf=_leaf(info))
 
 
-async def with_decisions(key: TlsKey, sink: Sink, attempt: Callable[[TlsKey], Awaitable[None]]) -> None:
+def _leaf(info: TlsInfo) -> Certificate:
+    """The server's certificate; where there is none (pre-shared keys), one that nothing equals."""
+    return info.peer_certificate or Certificate(b"")
+
+
+async def with_decisions(
+    key: TlsKey, sink: Sink, attempt: Callable[[TlsKey], Awaitable[None]], *, strict: bool
+) -> None:
     """``attempt`` with ``key``, and again with what is ignored after each certificate that was refused.
 
     Raises:
@@ -159,25 +176,27 @@ async def with_decisions(key: TlsKey, sink: Sink, attempt: Callable[[TlsKey], Aw
                 f"SSL handshake failed: the server shows another certificate each time; gave up after {redials} redials"
             )
         redials += 1
-        key = attrs.evolve(key, tolerance=await _decide(key, refusal, sink))
+        key = attrs.evolve(key, tolerance=await _decide(key, refusal, sink, strict=strict))
 
 
-async def _decide(key: TlsKey, refused: Refused, sink: Sink) -> Tolerance | None:
+async def _decide(key: TlsKey, refused: Refused, sink: Sink, *, strict: bool) -> Tolerance | None:
     """What may be ignored of ``refused``; ``None`` to look at another certificate from the start.
 
     Raises:
         SslHandshakeFailedError: nothing may, or what may is not enough.
     """
-    leaf = refused.tls.peer_certificate
     if not refused.errors:
         return None
     if key.tolerance is not None and covers(key.tolerance.errors, refused.errors):
         raise _insisted(refused.errors[-1])  # there is nothing new, so OpenSSL does not let it pass
-    answer = await _ask(key, refused, sink)
-    if answer is None or leaf is None or not covers(answer.errors, refused.errors):
-        remedy = OWN_CONTEXT if key.configuration is None else _REMEDY
-        raise SslHandshakeFailedError(f"SSL handshake failed: {refused.errors[0].error_string}; {remedy}")
-    tolerance = Tolerance(refused.errors, leaf, everything=answer.everything)
+    answer = await _ask(key, refused, sink, strict=strict)
+    if answer is None or not covers(answer.errors, refused.errors):
+        first = refused.errors[0]
+        remedy = _REMEDIES.get(first.code, _REMEDY)
+        if key.configuration is None or strict:
+            remedy = _STRICT if strict else OWN_CONTEXT
+        raise SslHandshakeFailedError(f"SSL handshake failed: {first.error_string}; {remedy}")
+    tolerance = Tolerance(refused.errors, _leaf(refused.tls), everything=answer.everything)
     if tolerance.unloosenable:
         raise _insisted(tolerance.unloosenable[0])
     return tolerance
@@ -190,16 +209,28 @@ def _insisted(error: SslError) -> SslHandshakeFailedError:
     )
 
 
-async def _ask(key: TlsKey, refused: Refused, sink: Sink) -> TlsAnswer | None:
+async def _ask(key: TlsKey, refused: Refused, sink: Sink, *, strict: bool) -> TlsAnswer | None:
     chain = refused.tls.peer_chain
-    if key.configuration is not None and key.configuration.verify is VerifyMode.QUERY:
+    if key.configuration is not None and key.configuration.verify is VerifyMode.QUERY and not strict:
         await sink.put(SslErrors(refused.errors, chain))
         return TlsAnswer(refused.errors, everything=True)
     final = "" if key.configuration is not None else OWN_CONTEXT
-    return await sink.ask(TlsQuestion(refused.errors, chain, tls=refused.tls, final=final))
+    return await sink.ask(TlsQuestion(refused.errors, chain, tls=refused.tls, final=final, strict=strict))
 
 
+_STRICT = (
+    "the host is known to want strict transport security (HSTS), so this cannot be ignored; remove its policy from the "
+    "HstsStore, or trust the certificate with SslConfiguration(ca_certificates=...)"
+)
 _REMEDY = (
     "to go on all the same answer the SslErrors event, or trust the certificate with "
     "SslConfiguration(ca_certificates=...)"
 )
+_DATES = "to go on all the same answer the SslErrors event; check also this machine's clock"
+_REMEDIES = {
+    SslErrorCode.HOST_NAME_MISMATCH: (
+        "to go on all the same answer the SslErrors event, or say with peer_verify_name= which name to expect"
+    ),
+    SslErrorCode.CERTIFICATE_EXPIRED: _DATES,
+    SslErrorCode.CERTIFICATE_NOT_YET_VALID: _DATES,
+}
