@@ -6,9 +6,11 @@ import contextlib
 import os
 import pty
 import signal
+import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TextIO
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TextIO, TypeVar
 
 import pytest
 import trio
@@ -27,6 +29,8 @@ from trioreply.testing import (
 HALF = b"0123456789abcdef" * 256
 """What `/short`, `/stall` and their like send of a body twice as long."""
 
+
+T = TypeVar("T")
 
 STEERING = ScriptedPeer(
     ReceiveRequest(),
@@ -112,17 +116,18 @@ class _Body:
         raise StopAsyncIteration
 
 
-@pytest.fixture(scope="package")
-def website() -> Iterator[Website]:
-    """An origin for all of these tests, which the command can talk to with an event loop of its own."""
-    website = Website()
+@contextlib.contextmanager
+def in_a_thread(opened: AbstractAsyncContextManager[T]) -> Iterator[T]:
+    """``opened`` in a thread of its own: the command brings an event loop of its own, too."""
     started = threading.Event()
+    values: list[T] = []
     stop: list[Callable[[], None]] = []
 
     async def serve() -> None:
         token = trio.lowlevel.current_trio_token()
         with trio.CancelScope() as scope:
-            async with open_origin(website.respond) as website.origin, serve_peer(STEERING) as website.steering_url:
+            async with opened as value:
+                values.append(value)
                 stop.append(lambda: token.run_sync_soon(scope.cancel))
                 started.set()
                 await trio.sleep_forever()
@@ -130,19 +135,82 @@ def website() -> Iterator[Website]:
     thread = threading.Thread(target=trio.run, args=(serve,))
     thread.start()
     assert started.wait(10)
-    yield website
-    stop[0]()
-    thread.join()
+    try:
+        yield values[0]
+    finally:
+        stop[0]()
+        thread.join()
+
+
+@asynccontextmanager
+async def open_website() -> AsyncIterator[Website]:
+    """The origin for most of these tests."""
+    website = Website()
+    async with open_origin(website.respond) as website.origin, serve_peer(STEERING) as website.steering_url:
+        yield website
+
+
+@pytest.fixture(scope="package")
+def website() -> Iterator[Website]:
+    """An origin for all of these tests."""
+    with in_a_thread(open_website()) as website:
+        yield website
+
+
+@contextlib.contextmanager
+def standard_input(stream: TextIO | None) -> Iterator[None]:
+    """Let ``stream`` be standard input, or let there be none."""
+    previous, sys.stdin = sys.stdin, stream
+    try:
+        yield
+    finally:
+        sys.stdin = previous
 
 
 class Terminal:
-    """A pseudo-terminal that a program can be given, and what it has shown."""
+    """A pseudo-terminal that a program can be given, what is typed at it, and what it has shown."""
 
-    def __init__(self, stream: TextIO, shown: Callable[[], str]) -> None:
-        self.stream = stream
+    def __init__(self) -> None:
+        self._master, slave = pty.openpty()
+        self.stream: TextIO = os.fdopen(slave, "w", encoding="utf-8")
         """Write here."""
-        self.shown = shown
-        """Ends the terminal, and gives all that was written, escape sequences included."""
+        self.keyboard: TextIO = os.fdopen(os.dup(slave), encoding="utf-8")
+        """Read here."""
+        self._received = bytearray()
+        self._expected = b""
+        self._then: Callable[[], None] = lambda: None
+        self._reader = threading.Thread(target=self._receive)
+        self._reader.start()
+
+    def type(self, keys: str) -> None:
+        """Press ``keys``; they wait for whoever reads."""
+        os.write(self._master, keys.encode())
+
+    def when(self, text: str, then: Callable[[], None]) -> None:
+        """Call ``then`` in another thread when ``text`` is shown, once."""
+        self._expected, self._then = text.encode(), then
+
+    def shown(self) -> str:
+        """End the terminal; gives all that was written, escape sequences included."""
+        if self._reader.is_alive():
+            self.type("\x04")  # the end of the input, for a thread that was left behind when it read here
+        self.stream.close()
+        self.keyboard.close()
+        self._reader.join()
+        return self._received.decode().replace("\r\n", "\n")
+
+    def close(self) -> None:
+        """Leave nothing open."""
+        self.shown()
+        os.close(self._master)
+
+    def _receive(self) -> None:
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while piece := os.read(self._master, 4096):
+                self._received.extend(piece)
+                if self._expected and self._expected in self._received:
+                    self._expected = b""
+                    self._then()
 
 
 @pytest.fixture
@@ -152,23 +220,6 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "80")
-    master, slave = pty.openpty()
-    received = bytearray()
-
-    def receive() -> None:
-        with contextlib.suppress(OSError):  # EIO: the other side is closed
-            while piece := os.read(master, 4096):
-                received.extend(piece)
-
-    reader = threading.Thread(target=receive)
-    reader.start()
-    stream = os.fdopen(slave, "w", encoding="utf-8")
-
-    def shown() -> str:
-        stream.close()
-        reader.join()
-        return received.decode().replace("\r\n", "\n")
-
-    yield Terminal(stream, shown)
-    shown()
-    os.close(master)
+    terminal = Terminal()
+    yield terminal
+    terminal.close()

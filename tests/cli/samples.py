@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from attrs import frozen
 from yarl import URL
 
@@ -32,6 +34,7 @@ from trioreply import (
     SslErrors,
     TlsInfo,
 )
+from trioreply.testing import SelfSigned
 
 SECRET = "open sesame"  # nothing of the command may show it
 
@@ -52,9 +55,22 @@ HEADERS = Request("http://h/", headers=[("A", "1"), ("a", "é")]).headers
 PAIRS = [["A", "1"], ["a", "é"]]
 URL_WITH_PASSWORD = URL.build(scheme="http", user="me", password=SECRET, host="h", path="/p")
 CERTIFICATE = Certificate(b"der")
-FINGERPRINT = {"sha256": CERTIFICATE.fingerprint()}
+UNDECODABLE = {"sha256": CERTIFICATE.fingerprint(), "subject": None}
+OWN = SelfSigned("h", not_after=datetime(2090, 12, 31, tzinfo=UTC)).certificate
+OWN_RECORD = {"sha256": OWN.fingerprint(), "subject": "CN=trioreply self-signed"}
 SSL_ERROR = SslError(SslErrorCode.CERTIFICATE_EXPIRED, CERTIFICATE)
-SSL_RECORD = {"code": "CERTIFICATE_EXPIRED", "certificate": FINGERPRINT}
+SSL_RECORD = {
+    "code": "CERTIFICATE_EXPIRED",
+    "certificate": UNDECODABLE,
+    "message": "The certificate has expired",
+}
+REJECTED = SslError(SslErrorCode.CERTIFICATE_REJECTED, OWN, message="not that key")
+REJECTED_RECORD = {"code": "CERTIFICATE_REJECTED", "certificate": OWN_RECORD, "message": "not that key"}
+NO_CERTIFICATE_RECORD = {
+    "code": "NO_PEER_CERTIFICATE",
+    "certificate": None,
+    "message": "The peer showed no certificate",
+}
 CHALLENGE = Challenge("Basic", "a realm", {"charset": "UTF-8"})
 CHALLENGE_RECORD = {
     "scheme": "Basic",
@@ -66,8 +82,8 @@ TLS_RECORD = {
     "version": "TLSv1.3",
     "cipher": "AES",
     "alpn": None,
-    "peer_certificate": FINGERPRINT,
-    "peer_chain": [FINGERPRINT],
+    "peer_certificate": UNDECODABLE,
+    "peer_chain": [UNDECODABLE],
     "verified_chain": [],
     "session_reused": False,
     "ignored_errors": [SSL_RECORD],
@@ -81,11 +97,46 @@ SAMPLES = [
         {"host": "h", "port": 80, "address": "127.0.0.1"},
     ),
     Sample(
-        SslErrors((SSL_ERROR, SslError(SslErrorCode.HOST_NAME_MISMATCH)), (CERTIFICATE,)),
-        "CERTIFICATE_EXPIRED, HOST_NAME_MISMATCH",
+        SslErrors((SSL_ERROR, REJECTED), (OWN,)),
+        "CERTIFICATE_EXPIRED, CERTIFICATE_REJECTED of CN=trioreply self-signed",
+        {"errors": [SSL_RECORD, REJECTED_RECORD], "peer_chain": [OWN_RECORD]},
+    ),
+    Sample(
+        SslErrors((SSL_ERROR,), (CERTIFICATE,)),
+        f"CERTIFICATE_EXPIRED of sha256:{CERTIFICATE.fingerprint()}",
+        {"errors": [SSL_RECORD], "peer_chain": [UNDECODABLE]},
+    ),
+    Sample(
+        SslErrors((SslError(SslErrorCode.NO_PEER_CERTIFICATE),)),
+        "NO_PEER_CERTIFICATE",
+        {"errors": [NO_CERTIFICATE_RECORD], "peer_chain": []},
+    ),
+    Sample(
+        Encrypted(TlsInfo("TLSv1.2", "PSK", session_reused=True)),
+        "TLSv1.2 PSK; session resumed",
         {
-            "errors": [SSL_RECORD, {"code": "HOST_NAME_MISMATCH", "certificate": None}],
-            "peer_chain": [FINGERPRINT],
+            "tls": {
+                **TLS_RECORD,
+                "version": "TLSv1.2",
+                "cipher": "PSK",
+                "peer_certificate": None,
+                "peer_chain": [],
+                "session_reused": True,
+                "ignored_errors": [],
+            }
+        },
+    ),
+    Sample(
+        Encrypted(TlsInfo("TLSv1.3", "AES", "http/1.1", peer_certificate=OWN)),
+        "TLSv1.3 AES; http/1.1; CN=trioreply self-signed until 2090-12-31",
+        {
+            "tls": {
+                **TLS_RECORD,
+                "alpn": "http/1.1",
+                "peer_certificate": OWN_RECORD,
+                "peer_chain": [],
+                "ignored_errors": [],
+            }
         },
     ),
     Sample(
@@ -98,7 +149,7 @@ SAMPLES = [
                 ignored_errors=(SSL_ERROR,),
             )
         ),
-        "TLSv1.3 AES",
+        f"TLSv1.3 AES; sha256:{CERTIFICATE.fingerprint()}; in spite of CERTIFICATE_EXPIRED",
         {"tls": TLS_RECORD},
     ),
     Sample(

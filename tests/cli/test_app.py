@@ -199,7 +199,7 @@ def test_help_and_version(capfdbinary: Output) -> None:
     assert "examples:" in text
     assert all(f"\n  {code:>3}  " in text for code in Exit)
     assert main(["demo", "--help"]) == Exit.OK
-    assert "five transfers" in capfdbinary.readouterr().out.decode()
+    assert "six transfers" in capfdbinary.readouterr().out.decode()
 
 
 @pytest.mark.parametrize(
@@ -314,8 +314,8 @@ def test_bar_needs_the_terminal_for_itself(
 
 
 def test_demo_keeps_its_promises(capfdbinary: Output) -> None:
-    """``trioreply demo`` succeeds, and says so for each of its five transfers."""
+    """``trioreply demo`` succeeds, and says so for each of its six transfers."""
     assert main(["demo"]) == Exit.OK
     text = capfdbinary.readouterr().out.decode()
-    assert text.split("Did everything go as promised?\n")[1].count("  ok      ") == 5
+    assert text.split("Did everything go as promised?\n")[1].count("  ok      ") == 6
     assert max(len(line) for line in text.splitlines()) <= 80

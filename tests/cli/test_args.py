@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 import trioreply
-from trioreply import Operation
+from trioreply import Operation, SslConfiguration, VerifyMode
 from trioreply._cli.args import Demo, Fetch, make_demo_parser, make_parser, parse
 from trioreply._cli.exits import CommandError, Exit
+from trioreply._cli.tls_options import OnBadCertificate
 
 from ..shape.source import ROOT
+from .conftest import standard_input
 
 URL = "http://h/p"
 
@@ -31,6 +33,7 @@ def test_url_alone_is_a_get() -> None:
     assert command.request == trioreply.Request(URL)
     assert command.output is None
     assert (command.verbose, command.events, command.show_head, command.max_time) == (False, False, False, None)
+    assert command.on_bad_certificate is OnBadCertificate.ASK
 
 
 def test_word_demo_is_the_demo() -> None:
@@ -76,6 +79,65 @@ def test_output(tmp_path: Path) -> None:
     assert not fetch("-I", "--events").show_head
 
 
+PIN = f"sha256/{'A' * 43}="
+ASK, REFUSE, GO_ON = OnBadCertificate
+
+
+@pytest.mark.parametrize(
+    ("argv", "configuration"),
+    [
+        (["-k"], SslConfiguration(verify=VerifyMode.QUERY)),
+        (["--insecure", "--pin", PIN], SslConfiguration(verify=VerifyMode.NONE, pins=[PIN])),
+        (["--pin", PIN, "--pin", "00" * 32], SslConfiguration(pins=[PIN, bytes(32)])),
+        (
+            ["--cacert", __file__, "--cacert", "/dev/null"],
+            SslConfiguration(ca_certificates=[Path(__file__), "/dev/null"]),
+        ),
+        (["-E", __file__], SslConfiguration(certificate=Path(__file__))),
+        (
+            ["--cert", __file__, "--key", "/dev/null", "--pass", "env:TRIOREPLY_TEST"],
+            SslConfiguration(certificate=Path(__file__), private_key="/dev/null", password=b"pass:word\xff"),
+        ),
+        (["--tls-min", "1.3"], SslConfiguration(minimum_version="TLSv1.3")),
+        (
+            ["--tls-min", "1.0", "--tls-max", "1.2"],
+            SslConfiguration(minimum_version="TLSv1.0", maximum_version="TLSv1.2"),
+        ),
+    ],
+)
+def test_tls(monkeypatch: pytest.MonkeyPatch, argv: list[str], configuration: SslConfiguration) -> None:
+    """The options about TLS are the request's configuration, and nothing of it is weakened unasked."""
+    monkeypatch.setenv("TRIOREPLY_TEST", "pass:word\udcff")  # as Python shows a byte that is no text
+    assert fetch(*argv).request.ssl == configuration
+
+
+@pytest.mark.parametrize(("content", "password"), [(b"a b\r\nrest", b"a b"), (b"\xff:", b"\xff:"), (b"\n", b"")])
+def test_password_is_the_first_line_of_a_file(tmp_path: Path, content: bytes, password: bytes) -> None:
+    """Of the file of ``--pass`` the first line counts, without its end, as the bytes that it is."""
+    (tmp_path / "f").write_bytes(content)
+    configuration = fetch("--cert", __file__, "--pass", f"file:{tmp_path / 'f'}").request.ssl
+    assert isinstance(configuration, SslConfiguration)
+    assert configuration.password == password
+
+
+@pytest.mark.parametrize(
+    ("argv", "policy"),
+    [
+        (["--cert", __file__, "--tls-min", "1.3"], ASK),
+        (["--cacert", __file__], REFUSE),
+        (["--pin", PIN], REFUSE),
+        (["-d", "@-"], REFUSE),
+        (["-k"], GO_ON),
+        (["-k", "-d", "@-"], GO_ON),
+        (["-k", "--pin", PIN], REFUSE),
+    ],
+)
+def test_who_says_whom_to_trust_is_not_asked(argv: list[str], policy: OnBadCertificate) -> None:
+    """Nobody is asked who has said whom to trust, or whose keyboard is the body; a pin counts with ``-k``, too."""
+    with Path(__file__).open() as file, standard_input(file):
+        assert fetch(*argv).on_bad_certificate is policy
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -100,6 +162,18 @@ def test_output(tmp_path: Path) -> None:
         (["--fail", URL], "unrecognized arguments: --fail"),
         (["--verb", URL], "unrecognized arguments: --verb"),
         (["demo", "-v"], "unrecognized arguments: -v"),
+        (["--cacert", "/no/such/file", URL], "--cacert: '/no/such/file' is not a file that can be read; check the"),
+        (["--cert", "/", URL], "-E/--cert: '/' is not a file that can be read"),
+        (["--key", __file__, URL], "--key: there is no certificate that it is for; give --cert, too"),
+        (["--pass", "env:HOME", URL], "--pass: there is no key that it could open; give --cert and --key, too"),
+        (["--pass", "env:NO_SUCH", URL], "--pass: its environment variable is not set; check the name behind env:"),
+        (["--pass", "file:/no/such", URL], "--pass: its file cannot be read; check the name behind file:"),
+        (["--pass", "file:/", URL], "--pass: its file cannot be read"),
+        (["--pass", "file:\0", URL], "--pass: its file cannot be read"),
+        (["--pin", "sha256/short", URL], "--pin: 'sha256/short' is none; give 'sha256/' and the base64 of"),
+        (["--tls-min", "1.4", URL], "--tls-min: '1.4' is no version of TLS; give one of 1.0, 1.1, 1.2, 1.3"),
+        (["--tls-max", "TLSv1.3", URL], "--tls-max: 'TLSv1.3' is no version of TLS"),
+        (["--tls-min", "1.3", "--tls-max", "1.2", URL], "--tls-min: it is above --tls-max, so there is no version"),
     ],
 )
 def test_usage_errors_name_the_option(argv: list[str], message: str) -> None:
@@ -108,6 +182,14 @@ def test_usage_errors_name_the_option(argv: list[str], message: str) -> None:
         parse(argv)
     assert str(caught.value).startswith(message)
     assert caught.value.code is Exit.USAGE
+
+
+@pytest.mark.parametrize("source", ["open sesame", "env:open sesame", "file:/open sesame", "pass:open sesame"])
+def test_password_is_never_repeated(source: str) -> None:
+    """What was typed for ``--pass`` may be the password itself: a message about it does not show it."""
+    with pytest.raises(CommandError, match=r"^--pass: ") as caught:
+        parse(["--pass", source, URL])
+    assert "sesame" not in str(caught.value)
 
 
 @pytest.mark.parametrize("parser", [make_parser(), make_demo_parser()], ids=["fetch", "demo"])

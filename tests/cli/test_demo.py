@@ -21,11 +21,11 @@ from trioreply import (
 from trioreply._cli import demo
 from trioreply._cli.render import open_printer
 from trioreply._cli.stage import Act, BrokenPromiseError, Timeline, perform
-from trioreply.testing import OriginHandler, OriginRequest, OriginResponse
+from trioreply.testing import OriginHandler, OriginRequest, OriginResponse, SelfSigned
 
 from .conftest import Terminal
 
-ACTS: list[type[Act]] = [demo.Download, demo.SlowUpload, demo.NotFound, demo.Abort, demo.Close]
+ACTS: list[type[Act]] = [demo.Download, demo.SlowUpload, demo.NotFound, demo.Abort, demo.Close, demo.Device]
 
 
 async def performed(*acts: Act, seconds: float = 10) -> tuple[bool, str]:
@@ -35,12 +35,21 @@ async def performed(*acts: Act, seconds: float = 10) -> tuple[bool, str]:
 
 
 async def test_acts_tell_their_events() -> None:
-    """All five acts keep their promises, and each shows its timeline and its verdict, twice the verdict in all."""
+    """All six acts keep their promises, and each shows its timeline and its verdict, twice the verdict in all."""
     ok, text = await performed(*(act() for act in ACTS))
     assert ok, text
-    assert "FAILED" not in text
+    assert "FAILED  " not in text
     assert text.count("  ok      ") == 2 * len(ACTS)
-    for word in ("ReadyRead ", "Progress   ", "ErrorOccurred", "reply.abort()", "reply.close()", "OPERATION_CANCELED"):
+    for word in (
+        "ReadyRead ",
+        "Progress   ",
+        "SslErrors",
+        "Encrypted",
+        "ErrorOccurred",
+        "reply.abort()",
+        "reply.close()",
+        "OPERATION_CANCELED",
+    ):
         assert word in text
     assert max(len(line) for line in text.splitlines()) <= 80
 
@@ -62,6 +71,7 @@ class Lying:
         self.name = act.name
         self.story = act.story
         self.path = act.path
+        self.tls = act.tls
         self._serve = serve
 
     async def serve(self, request: OriginRequest) -> OriginResponse:
@@ -112,6 +122,17 @@ async def test_broken_promise_is_seen(act: type[Act], serve: OriginHandler, why:
     assert text.count("  ok      close") == 2
 
 
+async def test_stranger_is_not_taken_for_the_device() -> None:
+    """A device that shows another key than the known one gets no request, and fails its act."""
+    act = demo.Device()
+    act.tls = SelfSigned("127.0.0.1").serve()
+    ok, text = await performed(act)
+    assert not ok
+    assert text.count("  FAILED  device        SslHandshakeFailedError: SSL handshake failed: ") == 2
+    assert act.requests == 0
+    assert "event.ignore()" not in text
+
+
 @pytest.mark.parametrize(
     ("act", "serve"), [(demo.Abort, answering(OriginResponse(body=b"short"))), (demo.Close, refusing)]
 )
@@ -153,6 +174,7 @@ class Small:
     name = "small"
     story = "what the test says"
     path = "/small"
+    tls = None
 
     def __init__(self, error: Exception) -> None:
         self._error = error

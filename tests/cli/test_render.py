@@ -85,6 +85,28 @@ def test_ascii_terminal_gets_ascii(terminal: Terminal) -> None:
     assert "#####....." in terminal.shown()
 
 
+def test_table_shows_every_digit(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a narrow terminal cannot show on one line goes on below it: a digest is of use as a whole only."""
+    pytest.importorskip("rich")
+    monkeypatch.setenv("COLUMNS", "40")
+    digest = "".join(f"{number:02x}" for number in range(100))
+    open_printer(terminal.stream).table("[red]title", [("problem", "[bold]words"), ("sha256", digest)])
+    shown = ESCAPES.sub("", terminal.shown())
+    assert max(len(line) for line in shown.splitlines()) <= 40
+    assert "[red]title" in shown
+    assert "[bold]words" in shown
+    assert digest in re.sub(r"[^0-9a-f]", "", shown.partition("sha256")[2])
+
+
+def test_plain_table_and_question(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without rich a table is lines in two columns, and a question leaves the cursor behind it; closed, silence."""
+    without_rich(monkeypatch)
+    for printer in (open_printer(terminal.stream), open_printer(None)):
+        printer.table("title", [("a", "1"), ("bcd", "2")])
+        printer.prompt("really? ")
+    assert terminal.shown() == "title:\n  a    1\n  bcd  2\nreally? "
+
+
 @pytest.mark.parametrize("reason", ["dumb", "no rich"])
 def test_terminal_without_colours(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
     """Without rich, or on a terminal that says it is dumb, lines are plain text."""

@@ -17,9 +17,10 @@ from types import FrameType
 import trio
 
 from .args import Answer, Demo, Fetch, parse
+from .certificates import judge_certificates
 from .demo import run_demo
 from .exits import CommandError, Exit
-from .files import Output, file_output, standard_output
+from .files import Output, StandardInput, file_output, standard_output
 from .render import Style, is_terminal, open_printer, open_progress
 from .transfer import (
     Nowhere,
@@ -101,6 +102,7 @@ def _watchers(command: Fetch, output: Output, stack: ExitStack) -> list[Watcher]
     watchers = []
     if command.verbose:
         watchers.append(print_events(open_printer(sys.stderr)))
+    watchers.append(judge_certificates(open_printer(sys.stderr), command.on_bad_certificate, _keyboard()))
     if command.events:
         watchers.append(write_events(standard_output()))
     if command.show_head:
@@ -111,6 +113,11 @@ def _watchers(command: Fetch, output: Output, stack: ExitStack) -> list[Watcher]
     if _wants_progress(command) and sys.stderr is not None:
         watchers.append(show_progress(stack.enter_context(open_progress(sys.stderr))))
     return watchers
+
+
+def _keyboard() -> StandardInput | None:
+    """Where somebody can answer who can also read the question."""
+    return StandardInput(sys.stdin.fileno()) if is_terminal(sys.stdin) and is_terminal(sys.stderr) else None
 
 
 def _wants_progress(command: Fetch) -> bool:

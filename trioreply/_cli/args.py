@@ -18,6 +18,8 @@ from attrs import frozen
 from .. import Operation, Request, __version__
 from .exits import MEANINGS, CommandError, Exit
 from .files import request_body
+from .tls_options import NAMES as TLS_NAMES
+from .tls_options import OnBadCertificate, add_tls_options, on_bad_certificate, ssl_configuration
 
 DESCRIPTION = "Fetch a URL, and show every phase of it."
 
@@ -29,7 +31,7 @@ examples:
   trioreply --events URL | jq .event                 the same, for programs
   trioreply -H 'Content-Type: text/plain' -d hello http://example.org/
   tar cz . | trioreply -X PUT -d @- http://example.org/backup.tgz
-  trioreply demo                                     see five transfers, offline
+  trioreply demo                                     see six transfers, offline
 """
 
 _NAMES = {
@@ -37,6 +39,7 @@ _NAMES = {
     "headers": "-H/--header",
     "verb": "-X/--request",
     "body": "-d/--data",
+    **TLS_NAMES,
 }
 """From the library's fields to what the user typed."""
 
@@ -66,6 +69,7 @@ class Fetch:
     """Whether the response's head is what is asked for, and not a body."""
     max_time: float | None
     """Seconds for the transfer as a whole."""
+    on_bad_certificate: OnBadCertificate
 
 
 class _AnswerError(Exception):
@@ -115,6 +119,7 @@ def _fetch(options: argparse.Namespace) -> Fetch:
         events=options.events,
         show_head=options.head and not options.events,
         max_time=options.max_time,
+        on_bad_certificate=on_bad_certificate(options),
     )
 
 
@@ -148,6 +153,7 @@ def make_parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--events", action="store_true", help="print the events as lines of JSON; the body goes to -o FILE, or nowhere"
     )
+    add_tls_options(parser)
     times = parser.add_argument_group("how long it may take")
     times.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="the longest time without progress")
     times.add_argument(
@@ -161,7 +167,7 @@ def make_demo_parser() -> argparse.ArgumentParser:
     """The parser of ``trioreply demo``."""
     parser = _Parser(
         prog="trioreply demo",
-        description="Run five transfers against a server inside this process, print the events of each as they come, "
+        description="Run six transfers against servers inside this process, print the events of each as they come, "
         "and check that each went as promised. Needs no network. The exit code is 0 if all did, else 1.",
         add_help=False,
         allow_abbrev=False,
@@ -199,6 +205,7 @@ def _request(options: argparse.Namespace) -> Request:
         body=body,
         transfer_timeout=options.timeout,
         connect_timeout=options.connect_timeout,
+        ssl=ssl_configuration(options),
     )
     if not request.url.scheme:
         raise ValueError(f"url: {options.url!r} has no scheme; begin it with http://")

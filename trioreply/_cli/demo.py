@@ -1,4 +1,4 @@
-"""``trioreply demo``: five transfers that show what the library promises, and check it.
+"""``trioreply demo``: six transfers that show what the library promises, and check it.
 
 Both sides are here, and they wait for each other: the origin sends a piece only when the client has read the one
 before, the client aborts when it has half and the origin sends no more. So each act goes the same way however fast
@@ -11,8 +11,19 @@ import contextlib
 
 import trio
 
-from .. import ContentNotFoundError, Direction, MetaDataChanged, NetworkError, ReadyRead, RequestSent, open_manager
-from ..testing import OriginRequest, OriginResponse
+from .. import (
+    ContentNotFoundError,
+    Direction,
+    MetaDataChanged,
+    NetworkError,
+    ReadyRead,
+    Reply,
+    RequestSent,
+    SslErrorCode,
+    SslErrors,
+    open_manager,
+)
+from ..testing import OriginRequest, OriginResponse, SelfSigned
 from .render import Printer
 from .stage import BrokenPromiseError, Timeline, perform, promise
 from .wording import size
@@ -32,7 +43,7 @@ EVERY = 0.0
 
 async def run_demo(printer: Printer) -> bool:
     """Play all acts; whether all went as promised."""
-    return await perform([Download(), SlowUpload(), NotFound(), Abort(), Close()], printer)
+    return await perform([Download(), SlowUpload(), NotFound(), Abort(), Close(), Device()], printer)
 
 
 class Feed:
@@ -58,6 +69,7 @@ class Download:
     name = "download"
     story = "a body in four pieces, read as it comes"
     path = "/download"
+    tls = None
 
     def __init__(self) -> None:
         self._feed = Feed()
@@ -89,6 +101,7 @@ class SlowUpload:
     name = "slow upload"
     story = "each piece is made when the origin has the one before"
     path = "/upload"
+    tls = None
 
     def __init__(self) -> None:
         self._feed = Feed()
@@ -125,6 +138,7 @@ class NotFound:
     name = "not found"
     story = "a 404 is an error at the end, and its page can be read"
     path = "/missing"
+    tls = None
     page = b"There is nothing here.\n"
 
     async def serve(self, _request: OriginRequest) -> OriginResponse:
@@ -154,6 +168,7 @@ class Abort:
     name = "abort"
     story = "half of the body is enough"
     path = "/abort"
+    tls = None
 
     def __init__(self) -> None:
         self._client_gone = trio.Event()
@@ -212,6 +227,7 @@ class Close:
     name = "close"
     story = "the application looks away, its upload goes on"
     path = "/close"
+    tls = None
 
     def __init__(self) -> None:
         self._began = trio.Event()
@@ -246,3 +262,65 @@ class Close:
         promise(self._received == LARGE, f"the origin has {size(len(self._received))} of {size(len(LARGE))}")
         timeline.expect("SocketStartedConnecting", "RequestSent", "ErrorOccurred", "Finished")
         return f"OPERATION_CANCELED at once; the origin got all {size(len(LARGE))}"
+
+
+class Device:
+    """A server that vouches for itself, as devices do, and that we know by its key."""
+
+    name = "device"
+    story = "nobody vouches for its certificate, but we know its key"
+    path = "/device"
+    page = b"Hello from the device.\n"
+
+    def __init__(self) -> None:
+        identity = SelfSigned("127.0.0.1")
+        self.tls = identity.serve()
+        self.known_pin = identity.certificate.pin
+        """What was written down when the device was set up."""
+        self.requests = 0
+
+    async def serve(self, request: OriginRequest) -> OriginResponse:
+        """Count, and answer."""
+        await request.read()
+        self.requests += 1
+        return OriginResponse(body=self.page)
+
+    async def play(self, url: str, timeline: Timeline) -> str:
+        """Decide about the certificate when it is shown, and see that the decision is this reply's alone."""
+        async with open_manager() as manager:
+            async with manager.get(url) as reply:
+                page = await self._read(reply, timeline)
+            reply.raise_for_error()
+            async with manager.get(url) as other:
+                timeline.note("another reply", f"{(await other.wait_finished()).name}: it ignored nothing")
+        promise(page == self.page, f"the page reads {page!r}")
+        timeline.expect(
+            "SocketStartedConnecting",
+            "SslErrors",
+            "SocketStartedConnecting",
+            "Encrypted",
+            "RequestSent",
+            "MetaDataChanged",
+            "Finished",
+        )
+        promise(other.error is NetworkError.SSL_HANDSHAKE_FAILED, f"the other reply's error is {other.error.name}")
+        promise(self.requests == 1, f"the origin saw {self.requests} requests")
+        return "shown, known, and accepted for one reply only"
+
+    async def _read(self, reply: Reply, timeline: Timeline) -> bytes:
+        page = b""
+        async for event in reply:
+            timeline.add(event)
+            if isinstance(event, SslErrors):
+                promise(self.requests == 0, "the request was sent before the decision")
+                if self._is_expected(event):
+                    timeline.note("event.ignore()", "it is the key that we know")
+                    event.ignore()
+            if isinstance(event, ReadyRead):
+                page += reply.read()
+        return page
+
+    def _is_expected(self, event: SslErrors) -> bool:
+        """Whether it is self-signed, nothing else is wrong with it, and its key is the one that we know."""
+        codes = [error.code for error in event.errors]
+        return codes == [SslErrorCode.SELF_SIGNED_CERTIFICATE] and event.peer_chain[0].pin == self.known_pin

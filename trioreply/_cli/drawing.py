@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from rich import progress as bars
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from .. import Direction, Progress
@@ -29,6 +30,20 @@ class RichPrinter:
         # Text, because print() would take square brackets for markup. Unwrapped, because terminals wrap what can be
         # copied as one line again.
         self._console.print(Text.assemble(*parts), soft_wrap=True)
+
+    def table(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        """See `Printer`."""
+        table = Table(title=Text(title, "bold red"), title_justify="left", show_header=False)
+        table.add_column(style="dim")
+        # Folded, because digests have no place to break at, and must be seen in full.
+        table.add_column(overflow="fold")
+        for name, text in rows:
+            table.add_row(name, Text(text, "bold" if name == "problem" else ""))
+        self._console.print(table)
+
+    def prompt(self, text: str) -> None:
+        """See `Printer`."""
+        self._console.print(Text(text, "bold"), end="")
 
 
 class _Speed(bars.ProgressColumn):

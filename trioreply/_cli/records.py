@@ -2,8 +2,9 @@
 
 One object per line. ``event`` is the class's name, ``time`` the seconds since the start; the rest are the event's own
 fields by their names, so the shape follows the public classes and changes only when they do. Enumerations are their
-members' names, mappings are lists of pairs (a header field may repeat), a certificate is its SHA-256 fingerprint.
-Bytes never appear, nor do passwords: what a value hides from its ``repr`` is left out here, too.
+members' names, mappings are lists of pairs (a header field may repeat), a certificate is its SHA-256 fingerprint and
+whose it is, an error of a certificate's has its words, too. Bytes never appear, nor do passwords: what a value hides
+from its ``repr`` is left out here, too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 import attrs
 from yarl import URL
 
-from .. import Certificate, Event
+from .. import Certificate, Event, SslError
 from .wording import shown_url
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -46,10 +47,19 @@ def _json(value: object) -> Json:
         case URL():
             return shown_url(value)
         case Certificate():
-            return {"sha256": value.fingerprint()}
+            return {"sha256": value.fingerprint(), "subject": _subject(value)}
+        case SslError():
+            return {**_fields(value), "message": value.error_string}
         case Mapping():
             return [[_json(name), _json(content)] for name, content in value.items()]
         case tuple():
             return [_json(item) for item in value]
         case _:
             return _fields(value)
+
+
+def _subject(certificate: Certificate) -> str | None:
+    try:
+        return certificate.subject
+    except ValueError:  # it cannot be decoded: a server may send anything
+        return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import os
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Protocol, TextIO
@@ -49,6 +49,14 @@ class Printer(Protocol):
 
     def line(self, *parts: tuple[str, Style]) -> None:
         """Print a line made of texts with their styles, at once."""
+        ...
+
+    def table(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        """Print ``rows`` of names and texts below a title."""
+        ...
+
+    def prompt(self, text: str) -> None:
+        """Print ``text``, and leave the cursor behind it."""
         ...
 
 
@@ -138,6 +146,17 @@ class _PlainPrinter:
     def line(self, *parts: tuple[str, Style]) -> None:
         if self._stream is not None:
             self._stream.write("".join(text for text, _ in parts).rstrip() + "\n")
+            self._stream.flush()
+
+    def table(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        self.line((f"{title}:", Style.PLAIN))
+        width = max(len(name) for name, _ in rows)
+        for name, text in rows:
+            self.line((f"  {name:<{width}}  {text}", Style.PLAIN))
+
+    def prompt(self, text: str) -> None:
+        if self._stream is not None:
+            self._stream.write(text)
             self._stream.flush()
 
 

@@ -13,7 +13,7 @@ import trio
 from attrs import frozen
 
 from .. import Direction, Event, Progress, ReadyRead, ReplyError
-from ..testing import OriginRequest, OriginResponse, open_origin
+from ..testing import OriginRequest, OriginResponse, ServerTls, open_origin
 from .render import Printer, Style, print_event, print_moment
 
 WIDTH = 80
@@ -85,6 +85,11 @@ class Act(Protocol):
         """Where the origin serves it."""
         ...
 
+    @property
+    def tls(self) -> ServerTls | None:
+        """What the origin is secured with; ``None`` for plain http."""
+        ...
+
     async def serve(self, request: OriginRequest) -> OriginResponse:
         """The origin's side."""
         ...
@@ -119,17 +124,17 @@ def promise(kept: bool, why: str) -> None:
 
 
 async def perform(acts: Sequence[Act], printer: Printer, *, seconds: float = ACT_SECONDS) -> bool:
-    """Play ``acts`` against an origin on loopback, with ``seconds`` for each; whether all went as promised."""
+    """Play ``acts``, each against an origin on loopback, with ``seconds`` for it; whether all went as promised."""
     verdicts = []
-    async with open_origin({act.path: act.serve for act in acts}) as origin:
-        printer.line((f"trioreply demo: {len(acts)} transfers, as their events tell them", Style.HEADING))
-        printer.line((f"The origin server is inside this process: {origin.base_url}", Style.DIM))
-        for number, act in enumerate(acts, start=1):
-            printer.line()
-            printer.line((f"{number}. {act.name}: ", Style.HEADING), (act.story, Style.PLAIN))
+    printer.line((f"trioreply demo: {len(acts)} transfers, as their events tell them", Style.HEADING))
+    printer.line(("The origin servers are inside this process.", Style.DIM))
+    for number, act in enumerate(acts, start=1):
+        printer.line()
+        printer.line((f"{number}. {act.name}: ", Style.HEADING), (act.story, Style.PLAIN))
+        async with open_origin({act.path: act.serve}, tls=act.tls) as origin:
             verdict = await _play(act, origin.url(act.path), printer, seconds=seconds)
-            _print(verdict, printer)
-            verdicts.append(verdict)
+        _print(verdict, printer)
+        verdicts.append(verdict)
     printer.line()
     printer.line(("Did everything go as promised?", Style.HEADING))
     for verdict in verdicts:

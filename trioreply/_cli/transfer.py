@@ -14,10 +14,11 @@ import trio
 
 from .. import Event, Finished, Informational, MetaDataChanged, NetworkError, Progress, ReadyRead, Reply, open_manager
 from .args import Fetch
-from .exits import CommandError, exit_for, explain
+from .exits import CommandError, Exit, exit_for, explain
 from .files import Output
 from .records import json_line
 from .render import Printer, ProgressDisplay, Style, print_event
+from .tls_options import in_words_of_options, mistake_in_options
 from .wording import printable
 
 Watcher = Callable[[Reply, Event, float], Awaitable[None]]
@@ -54,13 +55,19 @@ async def transfer(options: Fetch, watchers: Sequence[Watcher]) -> None:
             for watch in watchers:
                 await watch(reply, event, elapsed)
         if reply.error is not NetworkError.NO_ERROR:
-            raise CommandError(_why(options, reply), exit_for(reply.error))
+            raise _failure(options, reply)
 
 
-def _why(options: Fetch, reply: Reply) -> str:
+def _failure(options: Fetch, reply: Reply) -> CommandError:
+    message = explain(reply.error, reply.error_string)
     if reply.error is NetworkError.TIMEOUT and trio.current_time() >= reply.cancel_scope.deadline:
-        return f"--max-time: it was not over after {options.max_time:g} s"
-    return explain(reply.error, reply.error_string)
+        message = f"--max-time: it was not over after {options.max_time:g} s"
+    elif reply.error is NetworkError.SSL_HANDSHAKE_FAILED:
+        mistake = mistake_in_options(message)
+        if mistake is not None:
+            return CommandError(mistake, Exit.USAGE)
+        message = in_words_of_options(message)
+    return CommandError(message, exit_for(reply.error))
 
 
 def write_body(output: BytesWriter) -> Watcher:

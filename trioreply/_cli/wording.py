@@ -12,6 +12,7 @@ from yarl import URL
 
 from .. import (
     AuthenticationRequired,
+    Certificate,
     Encrypted,
     ErrorOccurred,
     Event,
@@ -26,6 +27,7 @@ from .. import (
     Retrying,
     SocketStartedConnecting,
     SslErrors,
+    TlsInfo,
 )
 
 
@@ -59,12 +61,41 @@ def _about_connection(event: SocketStartedConnecting | SslErrors | Encrypted | R
     match event:
         case SocketStartedConnecting(host=host, port=port, address=address):
             return f"{host}:{port}" if address in (None, host) else f"{host}:{port} at {address}"
-        case SslErrors(errors=errors):
-            return ", ".join(error.code.name for error in errors)
+        case SslErrors(errors=errors, peer_chain=chain):
+            codes = ", ".join(error.code.name for error in errors)
+            return f"{codes} of {subject_of(chain[0])}" if chain else codes
         case Encrypted(tls=tls):
-            return f"{tls.version} {tls.cipher}"
+            return _about_channel(tls)
         case _:
             return ""
+
+
+def _about_channel(tls: TlsInfo) -> str:
+    parts = [f"{tls.version} {tls.cipher}"]
+    if tls.alpn is not None:
+        parts.append(tls.alpn)
+    if tls.peer_certificate is not None:
+        parts.append(f"{subject_of(tls.peer_certificate)}{_expiry(tls.peer_certificate)}")
+    if tls.session_reused:
+        parts.append("session resumed")
+    if tls.ignored_errors:
+        parts.append(f"in spite of {', '.join(error.code.name for error in tls.ignored_errors)}")
+    return "; ".join(parts)
+
+
+def subject_of(certificate: Certificate) -> str:
+    """Whose ``certificate`` is; of one that cannot be decoded, its fingerprint."""
+    try:
+        return certificate.subject
+    except ValueError:
+        return f"sha256:{certificate.fingerprint()}"
+
+
+def _expiry(certificate: Certificate) -> str:
+    try:
+        return f" until {certificate.not_after:%Y-%m-%d}"
+    except ValueError:
+        return ""
 
 
 def amount(progress: Progress) -> str:

@@ -123,6 +123,16 @@ class Core:
         if self.max_size is not None and len(self.state.buffer) > self.max_size and type(message) is ResponseData:
             self.refuse_size(self.max_size)
 
+    def enter_silently(self, message: Message) -> None:
+        """Take a message whose event everybody has seen already."""
+        self.state.take(message, now=trio.current_time())
+
+    def verified(self) -> None:
+        """A redirect that was to be verified is so, or is the response."""
+        if self.state.is_verifying:
+            self.state.is_verifying = False
+            self.readers.wake()
+
     def must_pause(self) -> bool:
         """Whether the network has to wait for the reader (design of the read buffer: see ``docs/cancellation``)."""
         unread = len(self.state.buffer)

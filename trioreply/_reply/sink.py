@@ -34,15 +34,20 @@ A = TypeVar("A")
 class ReplySink:
     """The `Sink` of one reply."""
 
-    __slots__ = ("_core", "_reply")
+    __slots__ = ("_core", "_reply", "_shown")
 
     def __init__(self, reply: Reply) -> None:
+        self._shown: Redirected | None = None  # the redirect that the reader was asked about: one event is enough
         self._reply = reply
         self._core = reply._core  # the sink is part of the reply
 
     async def put(self, message: Message) -> None:
         """See `Sink.put`."""
         core = self._core
+        if self._shown is not None and message == self._shown:
+            core.enter_silently(message)
+            self._shown = None
+            return
         core.enter(message)
         if type(message) is ResponseData and core.must_pause():
             await core.wait_for_room()
@@ -61,6 +66,7 @@ class ReplySink:
             core.state.refused(question.tls)
             if not is_strict:
                 core.ignored.asked(ask, question)
+        core.state.is_verifying = isinstance(question, RedirectQuestion)
         try:
             if ask.is_settled or is_strict:
                 core.tell(event)
@@ -68,8 +74,10 @@ class ReplySink:
             if handler is not None:
                 await handler(self._reply, event)
             if not ask.is_settled and core.state.is_running:  # the handler may have thought until the reply was closed
+                self._shown = event if isinstance(event, Redirected) else None
                 await core.ask(event, ask)
         finally:
+            core.verified()
             ask.refuse()  # if it was cancelled: whoever holds the event shall learn that it is too late
             core.ignored.over()
         return cast("A | None", _answer(question, ask))  # the event's own method made it, by the question's type

@@ -171,6 +171,7 @@ class ReplyState:
         "failure",
         "head",
         "is_queued",
+        "is_verifying",
         "marks",
         "redirects",
         "request",
@@ -199,6 +200,8 @@ class ReplyState:
         self.marks = {"started": now}
         self.reused = False
         self.is_queued = False
+        self.is_verifying = False
+        """Whether somebody thinks about the redirect that came last, so that it may not be the response."""
         self.up: Meter | None = None
         self.down = Meter(Direction.DOWNLOAD, now=now, interval=request.progress_interval)
 
@@ -215,7 +218,7 @@ class ReplyState:
     @property
     def has_final_head(self) -> bool:
         """Whether a response is there that is not a redirect which was followed."""
-        return "head_received" in self.marks
+        return "head_received" in self.marks and not self.is_verifying
 
     @property
     def status_code(self) -> int | None:
@@ -315,10 +318,11 @@ class ReplyState:
                 self.sent_all = complete
             case ResponseTrailers(headers=headers):
                 self.trailers = headers
-            case Redirected(url=url):
+            case Redirected(status_code=status, url=url):
                 self.marks.pop("head_received", None)  # it was not the final one
                 self.url = url
                 self.tls = None  # the next hop may be a plain one
+                self.sent_all = status not in (307, 308) or is_empty(self.request.body)  # else the body goes out again
                 self.redirects.append(message)
             case SslErrors() | Encrypted():
                 self._absorb_tls(message, now)

@@ -231,6 +231,7 @@ _REMEDIES = {
     SslErrorCode.HOST_NAME_MISMATCH: (
         "to go on all the same answer the SslErrors event, or say with peer_verify_name= which name to expect"
     ),
+    SslErrorCode.CERTIFICATE_REJECTED: "if the server's key was changed on purpose, change SslConfiguration(pins=...)",
     SslErrorCode.CERTIFICATE_EXPIRED: _DATES,
     SslErrorCode.CERTIFICATE_NOT_YET_VALID: _DATES,
 }
