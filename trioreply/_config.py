@@ -72,14 +72,17 @@ _SECONDS: dict[str, tuple[type, ...]] = {
     "connect_timeout": (int, float),
     "detached_timeout": (int, float),
 }
-_CLASSES: dict[str, type] = {
-    "limits": Limits,
-    "wire_limits": WireLimits,
-    "user_agent": str,
-    "trust_env": bool,
-    "redirect_policy": RedirectPolicy,
+_CLASSES: dict[str, tuple[type, ...]] = {
+    "limits": (Limits,),
+    "wire_limits": (WireLimits,),
+    "user_agent": (str,),
+    "trust_env": (bool,),
+    "netrc": (bool, str, os.PathLike),
+    "redirect_policy": (RedirectPolicy,),
+    "cookie_jar": (CookieJar, NoneType),
+    "hsts": (HstsStore, NoneType),
+    "retry": (RetryPolicy, NoneType),
 }
-_OPTIONAL: dict[str, type] = {"cookie_jar": CookieJar, "hsts": HstsStore, "retry": RetryPolicy}
 _METHODS = {"resolver": "resolve", "dialer": "dial"}
 _CALLABLES = ("run_sync", "ssl_errors", "authenticator", "proxy_authenticator", "redirect_verifier")
 
@@ -107,12 +110,9 @@ def _check_kinds(given: Mapping[str, object]) -> None:
     for name, kinds in _SECONDS.items():
         if name in given:
             check_number(name, given[name], kinds)
-    for name, kind in _CLASSES.items():
-        if name in given and not isinstance(given[name], kind):
-            raise TypeError(f"{name}: give a {kind.__name__}, not {given[name]!r}")
-    for name, kind in _OPTIONAL.items():
-        if given.get(name) is not None and not isinstance(given[name], kind):
-            raise TypeError(f"{name}: give a {kind.__name__}, not {given[name]!r}")
+    for name, classes in _CLASSES.items():
+        if name in given and not isinstance(given[name], classes):
+            raise TypeError(f"{name}: give a {classes[0].__name__}, not {given[name]!r}")
     for name, method in _METHODS.items():
         if name in given and not callable(getattr(given[name], method, None)):
             raise TypeError(f"{name}: {given[name]!r} has no method {method}()")

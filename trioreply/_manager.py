@@ -51,7 +51,7 @@ from ._policies.cookiejar import CookieJar
 from ._policies.cookies import cookies, keep_saved, save_or_log
 from ._policies.credential_cache import CredentialCache
 from ._policies.deadlines import deadlines
-from ._policies.decoding import decoding
+from ._policies.decoding import decoding, everything
 from ._policies.hsts import hsts
 from ._policies.hsts import save_or_log as save_hsts_or_log
 from ._policies.hsts_store import HstsStore
@@ -109,10 +109,12 @@ class Manager:
         self._cookie_jar = config["cookie_jar"] if "cookie_jar" in config else CookieJar()
         self._hsts = config.get("hsts")
         self._credentials = CredentialCache()
+        headers = with_missing(
+            make_headers(config.get("headers")), make_headers({"User-Agent": user_agent} if user_agent else None)
+        )
         self._defaults = RequestDefaults(
-            headers=with_missing(
-                make_headers(config.get("headers")), make_headers({"User-Agent": user_agent} if user_agent else None)
-            ),
+            headers=headers,
+            coded_headers=with_missing(headers, everything()),
             transfer_timeout=config.get("transfer_timeout"),
             ssl=config.get("ssl"),
             retry=config.get("retry"),

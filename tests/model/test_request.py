@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from trioreply import CacheLoad, Http2, LoadControl, Operation, Priority, RedirectPolicy, Request
+from trioreply import (
+    CacheLoad,
+    Http2,
+    LoadControl,
+    Operation,
+    Priority,
+    RedirectPolicy,
+    Request,
+    RetryPolicy,
+    SslConfiguration,
+)
 from trioreply._model.bodies import BytesBody
 from trioreply._model.headers import make_headers
 from trioreply._model.request import RequestChanges, RequestDefaults, RequestFields
@@ -263,14 +273,62 @@ def test_equality_ignores_user_data() -> None:
 
 
 def test_defaults_of_a_manager() -> None:
-    """A manager's headers and timeout stand in where a request says nothing, and only there."""
-    defaults = RequestDefaults(make_headers({"User-Agent": "x", "A": "1"}), transfer_timeout=5)
+    """What a manager says stands in where a request says nothing, and only there."""
+    headers = make_headers({"User-Agent": "x", "A": "1"})
+    defaults = RequestDefaults(headers, headers, transfer_timeout=5)
     plain = defaults.complete(Request("http://h/"))
     assert (plain.headers, plain.transfer_timeout) == (defaults.headers, 5)
     own = defaults.complete(Request("http://h/", headers={"a": "2"}, transfer_timeout=math.inf))
     assert list(own.headers.items()) == [("a", "2"), ("User-Agent", "x")]
     assert own.transfer_timeout == math.inf
     assert RequestDefaults().complete(Request("http://h/")) == Request("http://h/")
+
+
+def test_policies_of_a_manager() -> None:
+    """A manager's policies stand in where a request says nothing; said for this very request, the default counts."""
+    manual, thrice, tls = RedirectPolicy.MANUAL, RetryPolicy(3), SslConfiguration(use_system_ca=False)
+    defaults = RequestDefaults(ssl=tls, retry=thrice, redirect_policy=manual)
+    plain = defaults.complete(Request("http://h/"))
+    assert (plain.ssl, plain.retry, plain.redirect_policy) == (tls, thrice, manual)
+    own = Request("http://h/", ssl=SslConfiguration(), retry=RetryPolicy(1), redirect_policy=RedirectPolicy.SAME_ORIGIN)
+    own = defaults.complete(own)
+    assert (own.ssl, own.retry) == (SslConfiguration(), RetryPolicy(1))
+    assert own.redirect_policy is RedirectPolicy.SAME_ORIGIN
+    said = Request("http://h/", redirect_policy=RedirectPolicy.NO_LESS_SAFE)
+    assert defaults.complete(said, {"redirect_policy"}).redirect_policy is RedirectPolicy.NO_LESS_SAFE
+
+
+@pytest.mark.parametrize(
+    ("url", "fields", "accepts"),
+    [
+        ("http://h/", RequestFields(), True),
+        ("https://h/", RequestFields(), True),
+        ("data:,x", RequestFields(), False),
+        ("http://h/", RequestFields(decompress=False), False),
+        ("http://h/", RequestFields(headers={"Range": "bytes=0-"}), False),
+    ],
+)
+def test_codings_are_asked_for(url: str, fields: RequestFields, accepts: bool) -> None:
+    """Content codings are asked for where a whole response over HTTP is to be decoded."""
+    defaults = RequestDefaults(coded_headers=make_headers({"Accept-Encoding": "gzip"}))
+    assert ("Accept-Encoding" in defaults.complete(Request(url, **fields)).headers) is accepts
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "text"),
+    [
+        ({"retry": 3}, TypeError, "retry: give a RetryPolicy"),
+        ({"ssl": "none"}, TypeError, "ssl: give a SslConfiguration"),
+        ({"peer_verify_name": ""}, ValueError, "peer_verify_name"),
+        ({"peer_verify_name": "a b"}, ValueError, "peer_verify_name"),
+        ({"peer_verify_name": 1}, ValueError, "peer_verify_name"),
+        ({"auth": "me"}, TypeError, "auth: "),
+    ],
+)
+def test_what_is_of_the_wrong_kind(fields: dict[str, object], error: type[Exception], text: str) -> None:
+    """A field that cannot be used is found where it is given, and named."""
+    with pytest.raises(error, match=text):
+        Request("http://h/", **fields)  # type: ignore[arg-type]  # the mistakes
 
 
 @given(st.text("abcdefgh", min_size=12, max_size=20))

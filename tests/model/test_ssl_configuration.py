@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trioreply import Certificate
@@ -114,9 +114,12 @@ def test_pins_in_any_spelling(pin: str | bytes) -> None:
 
 
 @given(st.binary(min_size=32, max_size=32))
+@example(b"\xfc" + bytes(31))  # its base64 begins with a slash
 def test_any_digest_is_a_pin(digest: bytes) -> None:
-    """Any 32 bytes are a pin, and the text that they become stands for the same pin."""
+    """Any 32 bytes are a pin, and every text that they become stands for the same pin."""
     (pin,) = SslConfiguration(pins=digest).pins
+    text = base64.b64encode(digest).decode()
+    assert SslConfiguration(pins=[text, f"sha256/{text}", f"sha256//{text}"]).pins == (pin,)
     assert base64.b64decode(pin.removeprefix("sha256/")) == digest
     assert SslConfiguration(pins=pin).pins == SslConfiguration(pins=digest.hex()).pins == (pin,)
 

@@ -144,7 +144,7 @@ async def test_no_checkpoint_before_redirected() -> None:
 async def test_what_is_no_redirect(status: int | None) -> None:
     """Any other status is the reply's, whatever its Location says."""
     sink = RecordingSink()
-    messages = [ResponseHead(status, headers=[("Location", "/new")]), ResponseData(b"a")]
+    messages: list[Message] = [ResponseHead(status, headers=[("Location", "/new")]), ResponseData(b"a")]
     await redirects(web(*messages))(Request(HERE), sink)
     assert sink.messages == messages
 
@@ -264,7 +264,7 @@ async def test_loops_end() -> None:
 
 async def test_early_redirects_of_uploads() -> None:
     """What an upload still says after its redirect is not the next hop's progress, and nobody hears of it."""
-    early = [RequestProgress(1), moved("/new", 307), RequestProgress(2), RequestSent()]
+    early: list[Message] = [RequestProgress(1), moved("/new", 307), RequestProgress(2), RequestSent()]
     server = web(*early)
     sink = RecordingSink()
     await redirects(server)(Request(HERE, operation=Operation.POST, body=b"data"), sink)
@@ -334,7 +334,7 @@ async def test_large_bodies_are_not_read_before_asking() -> None:
 
 async def test_uploads_are_seen_until_it_is_decided() -> None:
     """What an upload says while a redirect is withheld is shown, for the redirect may be the response."""
-    early = [moved("/new", 307), RequestProgress(2), PIECE]
+    early: list[Message] = [moved("/new", 307), RequestProgress(2), PIECE]
     sink = Asked(answer=False)
     await redirects(web(*early))(Request(HERE, operation=Operation.POST, body=b"data", redirect_policy=VERIFIED), sink)
     assert sink.messages == [early[1], early[0], early[2]]

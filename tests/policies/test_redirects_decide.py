@@ -319,6 +319,7 @@ BEARING = Request(
     [
         "https://h.example/",
         "http://h.example:81/",
+        "https://h.example:80/",
         "http://h.example./",
         "http://www.h.example/",
         "//example/",

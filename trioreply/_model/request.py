@@ -196,18 +196,22 @@ class Request:
                 check_number(name, number, kinds)
         if not (self.json is self.form is self.files is None):
             self._take_content()
-        if self.ssl is not None:
-            check_ssl(self.ssl)
-        if self.retry is not None and not isinstance(self.retry, RetryPolicy):
-            raise TypeError(f"retry: give a RetryPolicy, not {self.retry!r}")
-        if self.peer_verify_name is not None:
-            _check_peer_name(self.peer_verify_name)
+        if (self.ssl, self.retry, self.peer_verify_name) != (None, None, None):
+            self._check_values()
         if self.verb == "GET" and self.operation is Operation.GET and self.query is None:
             return
         self._settle_verb()
         if self.query is not None:
             object.__setattr__(self, "url", _with_query(self.url, self.query))
             object.__setattr__(self, "query", None)
+
+    def _check_values(self) -> None:
+        if self.ssl is not None:
+            check_ssl(self.ssl)
+        if self.retry is not None and not isinstance(self.retry, RetryPolicy):
+            raise TypeError(f"retry: give a RetryPolicy, not {self.retry!r}")
+        if self.peer_verify_name is not None:
+            _check_peer_name(self.peer_verify_name)
 
     def _settle_verb(self) -> None:
         if not isinstance(self.verb, str) or not is_token(self.verb):
@@ -291,6 +295,8 @@ class RequestDefaults:
     """What a manager says where a request says nothing itself."""
 
     headers: Headers = EMPTY
+    coded_headers: Headers = EMPTY
+    """Instead of ``headers``, where a whole response over HTTP may come in a content coding."""
     transfer_timeout: float | None = None
     ssl: SslConfiguration | SSLContext | None = None
     retry: RetryPolicy | None = None
@@ -303,7 +309,9 @@ class RequestDefaults:
 
         This is on the way of every request, and a copy would check all over again what has just been checked.
         """
-        object.__setattr__(request, "headers", with_missing(request.headers, self.headers))
+        may_be_coded = request.decompress and "Range" not in request.headers and request.url.scheme in ("http", "https")
+        defaults = self.coded_headers if may_be_coded else self.headers
+        object.__setattr__(request, "headers", with_missing(request.headers, defaults))
         if request.transfer_timeout is None:
             object.__setattr__(request, "transfer_timeout", self.transfer_timeout)
         if request.ssl is None:

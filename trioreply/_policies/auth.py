@@ -9,7 +9,8 @@ again, that connection is given up. If nothing can be tried, the demand passes a
 The hard part was to stop an exchange from inside its sink. An exception does it: whatever the handler makes of that on
 its way out, the policy knows that it was the one who stopped it.
 
-A request in whose headers the user put the field himself is none of our business, and neither is its 401.
+A request in whose headers the user put the field himself goes out with just that. If it is refused, the application is
+asked, and its answer takes the field's place (as in Qt); nothing else is tried in its stead.
 """
 
 from __future__ import annotations
@@ -159,16 +160,15 @@ class _Watch(WrappedSink):
     def _with_credentials(self) -> Request:
         if self._credentials is None:
             return self._request
-        field = (self._setting.guard.credentials, self._credentials.value)
-        return self._request.replace(headers=[*self._request.headers.items(), field])
+        fields = self._request.headers.copy()
+        fields[self._setting.guard.credentials] = self._credentials.value
+        return self._request.replace(headers=fields)
 
     def _demanded(self, head: ResponseHead) -> _Demand | None:
         """``head`` as a demand, if it is one that something can be done about."""
         guard = self._setting.guard
         if head.status_code != guard.status:
             self._proof = None if self._talk is None else self._talk.accepted(head)
-            return None
-        if guard.credentials in self._request.headers:
             return None
         if self._talk is None:
             self._talk = Conversation(self._setting, self._request)

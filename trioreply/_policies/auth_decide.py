@@ -16,6 +16,9 @@ given the password itself because Digest did not work. Credentials are tried in 
 
 The file comes before the question because a question that is refused must end in the server's own 401; and because it
 is the manager's owner who decided that the file may answer, so that nobody need be asked for what is written there.
+
+A request that has the field already says itself in whose name it goes out. Nothing in this list may gainsay that in
+silence, but for the last: if the field is refused, the application is asked.
 """
 
 from __future__ import annotations
@@ -142,6 +145,7 @@ class Conversation:
         "_asks_netrc",
         "_attempt",
         "_body",
+        "_has_own_field",
         "_netrc",
         "_offer",
         "_owner",
@@ -165,7 +169,8 @@ class Conversation:
         self._offer: Offer | None = None
         self._tried: set[tuple[str, UserPassword]] = set()
         self._user: str | None = None
-        self._asks_netrc = setting.has_netrc
+        self._has_own_field = setting.guard.credentials in request.headers
+        self._asks_netrc = setting.has_netrc and not self._has_own_field
         self._netrc: UserPassword | None = None
         self._rounds = 0
 
@@ -273,6 +278,8 @@ class Conversation:
 
     def _known(self) -> Sequence[UserPassword | None]:
         """What can be tried without waiting for anybody, in order."""
+        if self._has_own_field:
+            return ()
         guard, offer = self._setting.guard, self._offer
         space = None
         if self._may_reuse and offer is not None:

@@ -35,7 +35,7 @@ BREATH = 1024 * 1024
 """Decoded bytes of one piece from the wire after which other tasks get their turn, if the reader has not made us wait:
 about a millisecond's work, and a compressed piece may stand for very many."""
 
-_WITH_CODINGS = ("http", "https")  # a scheme of the application's own says what it means by itself
+WITH_CODINGS = ("http", "https")  # a scheme of the application's own says what it means by itself
 _PARTIAL_CONTENT = 206
 _BODILESS = (204, 304)
 
@@ -45,19 +45,26 @@ def decoding(handler: Handler) -> Handler:
 
     async def with_decoding(request: Request, sink: Sink) -> None:
         headers = request.headers
-        if not request.decompress or "Accept-Encoding" in headers or request.url.scheme not in _WITH_CODINGS:
+        accepted = headers.get("Accept-Encoding")
+        if accepted is None and request.decompress and request.url.scheme in WITH_CODINGS:
+            request = with_headers(request, with_missing(headers, _identity() if "Range" in headers else everything()))
+        elif accepted is not everything()["Accept-Encoding"]:
             await handler(request, sink)
             return
-        accept = _identity() if "Range" in headers else _everything()
         decoded = _Decoded(sink, request)
-        await handler(with_headers(request, with_missing(headers, accept)), decoded)
+        await handler(request, decoded)
         decoded.finish()
 
     return with_decoding
 
 
 @cache
-def _everything() -> Headers:
+def everything() -> Headers:
+    """What a request asks for that does not say so itself.
+
+    A manager may put it into a request that it has just made, which spares this policy a copy. It is known again by
+    its value, which is the very same object: the same words from a user mean that the user will decode.
+    """
     return make_headers({"Accept-Encoding": ", ".join(available_codings())})
 
 

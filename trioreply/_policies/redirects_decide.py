@@ -123,7 +123,7 @@ def resolve(base: URL, location: str) -> URL:
     if scheme is None:
         scheme = base.scheme
         if authority is None:
-            authority = base.raw_authority.rpartition("@")[2]
+            authority = base.raw_authority
             path, query = _merged(base, path, query)
     elif scheme.lower() not in SCHEMES:
         raise _unknown(f"the redirect leads to the scheme {scheme[:40]!r}; only http and https are followed")

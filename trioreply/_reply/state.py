@@ -318,12 +318,8 @@ class ReplyState:
                 self.sent_all = complete
             case ResponseTrailers(headers=headers):
                 self.trailers = headers
-            case Redirected(status_code=status, url=url):
-                self.marks.pop("head_received", None)  # it was not the final one
-                self.url = url
-                self.tls = None  # the next hop may be a plain one
-                self.sent_all = status not in (307, 308) or is_empty(self.request.body)  # else the body goes out again
-                self.redirects.append(message)
+            case Redirected():
+                self._absorb_redirect(message)
             case SslErrors() | Encrypted():
                 self._absorb_tls(message, now)
             case RequestSent():
@@ -343,6 +339,13 @@ class ReplyState:
             if message.reused:
                 self.tls = message.tls
             self.marks.pop("request_sent", None)  # a second attempt sends it again
+
+    def _absorb_redirect(self, message: Redirected) -> None:
+        self.marks.pop("head_received", None)  # it was not the final one
+        self.url = message.url
+        self.tls = None  # the next hop may be a plain one
+        self.sent_all = message.status_code not in (307, 308) or is_empty(self.request.body)  # else it goes out again
+        self.redirects.append(message)
 
     def _absorb_tls(self, message: SslErrors | Encrypted, now: float) -> None:
         if isinstance(message, Encrypted):
