@@ -54,13 +54,16 @@ class Case:
     """Requests in one measurement."""
     warm_up: int
     download: bool = False
+    tls: bool = False
     clock: Clock = Clock.WALL
 
 
 _WIDTHS = (1, 10, 100, 1000)
 _PEERS = ("bare Trio", "httpx2", "aiohttp")
 _SMALL = ("trioreply fetch", "trioreply get", "trioreply events", *_PEERS)
-_LARGE = ("trioreply events", "trioreply chunks", "trioreply stream", *_PEERS)
+_OUR_LARGE = ("trioreply events", "trioreply chunks", "trioreply stream")
+_SECURE_PEERS = ("trio.SSLStream", "httpx2", "aiohttp")
+_HANDSHAKES = ("resumed", "not resumed")
 
 CASES = {
     case.name: case
@@ -102,11 +105,39 @@ CASES = {
         Case(
             name="download",
             title="GET of 1 GiB",
-            rows=tuple(Row(client) for client in _LARGE),
+            rows=tuple(Row(client) for client in (*_OUR_LARGE, *_PEERS)),
             references=_PEERS,
             count=1,
             warm_up=50,
             download=True,
+        ),
+        Case(
+            name="sequential-tls",
+            title="GET of 100 bytes over TLS, one after another on one connection",
+            rows=tuple(Row(client) for client in ("trioreply fetch", "trioreply get", *_SECURE_PEERS)),
+            references=_SECURE_PEERS,
+            count=2000,
+            warm_up=200,
+            tls=True,
+        ),
+        Case(
+            name="handshakes",
+            title="GET of 100 bytes over TLS, each on a connection of its own",
+            rows=tuple(Row(f"{client}, {how}") for client in ("trioreply", "asyncio") for how in _HANDSHAKES),
+            references=tuple(f"asyncio, {how}" for how in _HANDSHAKES),
+            count=400,
+            warm_up=40,
+            tls=True,
+        ),
+        Case(
+            name="download-tls",
+            title="GET of 1 GiB over TLS",
+            rows=tuple(Row(client) for client in (*_OUR_LARGE, *_SECURE_PEERS)),
+            references=_SECURE_PEERS,
+            count=1,
+            warm_up=50,
+            download=True,
+            tls=True,
         ),
     )
 }
@@ -160,5 +191,13 @@ TARGETS = (
         for case in ("queue", "connections")
         for width in _WIDTHS[1:]
     ),
-    *(Target(case="download", row=f"trioreply {way}", limit=12) for way in ("events", "chunks", "stream")),
+    *(Target(case="download", row=row, limit=12) for row in _OUR_LARGE),
+    *(Target(case="handshakes", row=f"trioreply, {how}", against=f"asyncio, {how}", limit=1.1) for how in _HANDSHAKES),
+    # Rates of at least 0.95 x aiohttp's and 1.4 x trio.SSLStream's, said as times.
+    *(
+        Target(case="download-tls", row=row, against=other, limit=limit)
+        for row in _OUR_LARGE
+        for other, limit in (("aiohttp", 1.05), ("trio.SSLStream", 0.71))
+    ),
+    *(Target(case="download-tls", row=row, limit=12) for row in _OUR_LARGE),
 )

@@ -13,12 +13,26 @@ SMALL_SIZE = 100
 
 
 @frozen(kw_only=True)
+class Site:
+    """Where the server is."""
+
+    port: int
+    ca_file: str | None = None
+    """PEM of who vouches for it, over TLS; ``None`` without TLS."""
+
+    @property
+    def base(self) -> str:
+        """Its URL, without a path."""
+        return f"{'http' if self.ca_file is None else 'https'}://127.0.0.1:{self.port}"
+
+
+@frozen(kw_only=True)
 class Job:
     """One measurement, carried out in a process of its own."""
 
     client: str
     """A name from `clients.CLIENTS`."""
-    port: int
+    site: Site
     download: bool
     """Whether ``count`` large files are read, instead of small ones."""
     count: int
@@ -46,7 +60,8 @@ class Job:
         Raises:
             TypeError: it is something else.
         """
-        return cls(**json.loads(text))
+        fields = json.loads(text)
+        return cls(**{**fields, "site": Site(**fields["site"])})
 
 
 @frozen(kw_only=True)

@@ -1,7 +1,8 @@
 """The server: an nginx of our own in a temporary directory, which ends with the benchmark whatever happens.
 
-It serves two files on a port of this machine that only this machine can reach, by one process without a master, which
-keeps connections for as long as anybody likes and writes no log. The system's nginx, if one runs, is not touched: all
+It serves two files on two ports of this machine that only this machine can reach, one of them over TLS, by one process
+without a master, which keeps connections for as long as anybody likes and writes no log. Its certificate is made for
+the occasion. The system's nginx, if one runs, is not touched: all
 paths in the configuration are our own. The large file lies in memory (tmpfs) where there is room, and in the temporary
 directory otherwise, from where the page cache serves it as well.
 """
@@ -20,9 +21,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import trustme
 from attrs import frozen
 
 from .contents import SMALL, write_large
+from .job import Site
 
 _IN_MEMORY = Path("/dev/shm")
 _START_SECONDS = 10.0
@@ -56,6 +59,14 @@ http {{
         listen 127.0.0.1:{port} backlog=4096;
         root {root}/files;
     }}
+    server {{
+        listen 127.0.0.1:{tls_port} ssl backlog=4096;
+        root {root}/files;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_certificate {root}/server.pem;
+        ssl_certificate_key {root}/server.pem;
+        ssl_session_tickets on;
+    }}
 }}
 """
 
@@ -68,14 +79,15 @@ class ServerError(Exception):
 class Server:
     """A server that runs."""
 
-    port: int
+    plain_site: Site
+    secure_site: Site
     version: str
     """Such as ``nginx/1.22.1``."""
 
 
 @contextlib.contextmanager
 def serving(large_size: int, *, core: int | None) -> Iterator[Server]:
-    """Serve ``/small`` and ``/large``, the latter of ``large_size`` bytes, on processor ``core``.
+    """Serve ``/small`` and ``/large``, the latter of ``large_size`` bytes, plain and over TLS, on processor ``core``.
 
     Raises:
         ServerError: nginx is not installed, or does not start.
@@ -87,9 +99,12 @@ def serving(large_size: int, *, core: int | None) -> Iterator[Server]:
         (root / "files").mkdir()
         (root / "files" / "small").write_bytes(SMALL)
         write_large(root / "files" / "large", large_size)
-        process, port = _start(program, root, core)
+        _certify(root)
+        process, ports = _start(program, root, core)
         try:
-            yield Server(port, _version(program))
+            yield Server(
+                Site(port=ports[0]), Site(port=ports[1], ca_file=str(root / "ca.pem")), version=_version(program)
+            )
         finally:
             _stop(process)
 
@@ -132,11 +147,18 @@ def _version(program: str) -> str:
     return shown.stderr.partition(":")[2].strip()
 
 
-def _start(program: str, root: Path, core: int | None) -> tuple[subprocess.Popen[bytes], int]:
+def _certify(root: Path) -> None:
+    """Put a certificate with its key, and that of its authority, into ``root``."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(root / "ca.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(root / "server.pem"))
+
+
+def _start(program: str, root: Path, core: int | None) -> tuple[subprocess.Popen[bytes], tuple[int, int]]:
     for _ in range(_ATTEMPTS):
-        port = _free_port()
+        port, tls_port = _free_port(), _free_port()
         configuration = root / "nginx.conf"
-        configuration.write_text(_CONFIGURATION.format(root=root, port=port), "ascii")
+        configuration.write_text(_CONFIGURATION.format(root=root, port=port, tls_port=tls_port), "ascii")
         process = subprocess.Popen(
             [program, "-p", str(root), "-c", str(configuration), "-e", str(root / "error.log")],
             stdin=subprocess.DEVNULL,
@@ -146,8 +168,8 @@ def _start(program: str, root: Path, core: int | None) -> tuple[subprocess.Popen
             stack.callback(_stop, process)
             if _answers(process, port):
                 stack.pop_all()
-                return process, port
-            # It has ended: somebody was quicker to take the port, or nginx does not like it here.
+                return process, (port, tls_port)
+            # It has ended: somebody was quicker to take a port, or nginx does not like it here.
     raise ServerError(f"nginx does not start: {(root / 'error.log').read_text('utf-8', 'replace').strip()}")
 
 

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from attrs import frozen
 
 from .cases import CASES, FULL, SMOKE, Case, Row, Scale
 from .clients import CLIENTS
-from .job import Job, Sample
+from .job import Job, Sample, Site
 from .results import Results, cost, judge
 from .server import Server, ServerError, serving
 from .tables import chapter, fill, report
@@ -93,11 +94,11 @@ def turns(cases: Sequence[Case], scale: Scale, clients: Sequence[str]) -> Iterat
                 yield Turn(case=case, row=row, round=number)
 
 
-def job_of(turn: Turn, scale: Scale, *, port: int, core: int | None) -> Job:
+def job_of(turn: Turn, scale: Scale, *, site: Site, core: int | None) -> Job:
     """What the measuring process is told."""
     return Job(
         client=turn.row.client,
-        port=port,
+        site=site,
         download=turn.case.download,
         count=scale.count(turn.case.count, turn.row.width),
         warm_up=scale.count(turn.case.warm_up, turn.row.width),
@@ -135,12 +136,13 @@ def run_all(cases: Sequence[Case], scale: Scale, *, server: Server, cores: Cores
     """
     results = Results(machine(server, cores), scale.large_size)
     for turn in turns(cases, scale, installed_clients()):
-        sample = measure(job_of(turn, scale, port=server.port, core=cores.client))
+        site = server.secure_site if turn.case.tls else server.plain_site
+        sample = measure(job_of(turn, scale, site=site, core=cores.client))
         if turn.round:
             results.add(turn.case, turn.row.label, sample)
         note = f"{cost(sample, turn.case.clock) * 1e6:12,.1f} us" if turn.round else "    contents right"
         place = f"round {turn.round}/{scale.rounds}" if turn.round else "beforehand"
-        print(f"{turn.case.name:12} {place:10}  {turn.row.label:30} {note}", file=sys.stderr, flush=True)
+        print(f"{turn.case.name:14} {place:10}  {turn.row.label:30} {note}", file=sys.stderr, flush=True)
     return results
 
 
@@ -158,9 +160,11 @@ def machine(server: Server, cores: Cores) -> dict[str, str]:
         "Python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
         "server": server.version,
+        "TLS": ssl.OPENSSL_VERSION,
         "cores": "one each for client and server" if cores.client is not None else "not divided, so expect nonsense",
     }
-    for name in sorted({client.requires for client in CLIENTS.values() if client.is_installed} | {"h11"}):
+    packages = {client.requires for client in CLIENTS.values() if client.is_installed} | {"h11"}
+    for name in sorted(packages - sys.stdlib_module_names):
         described[name] = importlib.metadata.version(name) if name != "trioreply" else _our_version()
     return described
 

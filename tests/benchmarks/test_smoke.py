@@ -14,7 +14,7 @@ import trio
 from .cases import CASES, FULL, MIB, SMOKE, TARGETS, Case, Clock, Row, Target
 from .clients import CLIENTS
 from .contents import SMALL, Comparison, Counter, write_large
-from .job import BLOCK_SIZE, SMALL_SIZE, Job, Sample
+from .job import BLOCK_SIZE, SMALL_SIZE, Job, Sample, Site
 from .results import Results, Verdict, cost, judge, paired_ratio, peak_mib, summarise
 from .suite import Cores, choose_cores, conclude, job_of, main, parse_arguments, scale_of, turns
 from .tables import BEGIN, END, as_rst, as_text, chapter, fill, report, table
@@ -35,6 +35,7 @@ def results_of(case: str, rows: dict[str, list[Sample]]) -> Results:
     return results
 
 
+SITE = Site(port=1)
 SEQUENTIAL = results_of(
     "sequential",
     {
@@ -90,8 +91,20 @@ def test_samples_travel() -> None:
     """What a measuring process is told and what it answers arrive as they were."""
     answer = sample(1.5, cpu=1.25, count=7, peak=8)
     assert Sample.from_json(answer.to_json()) == answer
-    job = job_of(next(turns([CASES["download"]], FULL, list(CLIENTS))), FULL, port=1, core=None)
+    job = job_of(next(turns([CASES["download"]], FULL, list(CLIENTS))), FULL, site=SITE, core=None)
     assert Job.from_json(job.to_json()) == job
+
+
+def test_a_site_has_a_url() -> None:
+    """A site whose authority is known is a secure one."""
+    assert SITE.base == "http://127.0.0.1:1"
+    assert Site(port=2, ca_file="ca.pem").base == "https://127.0.0.1:2"
+
+
+def test_secure_cases_say_so() -> None:
+    """What is called TLS is measured over TLS, and nothing else is."""
+    assert {case.name for case in CASES.values() if case.tls} == {"sequential-tls", "handshakes", "download-tls"}
+    assert all(("over TLS" in case.title) is case.tls for case in CASES.values())
 
 
 def test_results_travel() -> None:
@@ -237,7 +250,7 @@ def test_smoke_leaves_out_the_widest_and_compares_at_once() -> None:
     planned = list(turns(list(CASES.values()), SMOKE, list(CLIENTS)))
     assert {turn.round for turn in planned} == {1}
     assert max(turn.row.width for turn in planned) == SMOKE.widest
-    assert job_of(planned[-1], SMOKE, port=1, core=None).check
+    assert job_of(planned[-1], SMOKE, site=SITE, core=None).check
 
 
 def test_counts_are_scaled() -> None:
@@ -247,7 +260,7 @@ def test_counts_are_scaled() -> None:
 
 def test_only_first_round_compares() -> None:
     """Comparing takes time, so the rounds that count do not do it."""
-    checks = [job_of(turn, FULL, port=1, core=None).check for turn in turns([CASES["download"]], FULL, ["aiohttp"])]
+    checks = [job_of(turn, FULL, site=SITE, core=None).check for turn in turns([CASES["download"]], FULL, ["aiohttp"])]
     assert checks == [True, *[False] * FULL.rounds]
 
 

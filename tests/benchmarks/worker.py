@@ -100,7 +100,7 @@ def carry_out(job: Job) -> Sample:
     module = client.load()
 
     async def main() -> Sample:
-        async with module.open_session(client.variant, port=job.port, connections=job.connections) as session:
+        async with module.open_session(client.variant, site=job.site, connections=job.connections) as session:
             await get_small(session, job.warm_up, job.width)
             if job.download:
                 return await measured(lambda: get_large(session, job), job.count)

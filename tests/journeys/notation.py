@@ -2,7 +2,8 @@
 
 ``S`` SocketStartedConnecting, ``V(codes)`` SslErrors, ``T`` Encrypted, ``Q`` RequestSent, ``I(status)`` Informational,
 ``H(status)`` MetaDataChanged, ``R`` ReadyRead, ``U(done,total)`` and ``D(done,total)`` Progress up and down,
-``E(error)`` ErrorOccurred, ``F(error)`` Finished; an unknown total is ``?``.
+``A(user)`` AuthenticationRequired with the user that was refused before, ``E(error)`` ErrorOccurred, ``F(error)``
+Finished; an unknown total is ``?``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from trioreply import (
+    AuthenticationRequired,
     Direction,
     Encrypted,
     ErrorOccurred,
@@ -34,6 +36,8 @@ def word(event: Event) -> str:  # noqa: PLR0911 - one for each kind
             return f"V({','.join(error.code.name for error in errors)})"
         case Encrypted():
             return "T"
+        case AuthenticationRequired(challenge=challenge):
+            return f"A({challenge.previous_user or ''})"
         case RequestSent():
             return "Q"
         case Informational(status_code=status):

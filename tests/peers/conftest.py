@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from .nginx import Nginx, running_nginx
+from .nginx_tls import SecureNginx, running_secure_nginx
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,22 @@ def own_nginx(tmp_path: Path) -> Iterator[Nginx]:
     root = tmp_path / "nginx"
     root.mkdir()
     with running_nginx(root) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def secure_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureNginx]:
+    """The nginx that speaks TLS: nobody stops it."""
+    with running_secure_nginx(tmp_path_factory.mktemp("nginx-tls")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_secure_nginx(tmp_path: Path) -> Iterator[SecureNginx]:
+    """One that this test may stop and start."""
+    root = tmp_path / "nginx-tls"
+    root.mkdir()
+    with running_secure_nginx(root) as server:
         yield server
 
 

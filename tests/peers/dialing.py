@@ -1,6 +1,8 @@
-"""A dialler for real sockets that remembers its streams and counts what is taken from them."""
+"""Diallers for real sockets that remember their streams, and a resolver to whom every host is this machine."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import trio
 
@@ -18,6 +20,15 @@ class CountedStream(SocketStream):
         data = await super().receive_some(max_bytes)
         self.received += len(data)
         return data
+
+
+class HereResolver:
+    """Finds every host on this machine, under whatever name; for servers that look at the name."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[str]:  # noqa: ARG002 - they make no difference
+        """As `trioreply.abc.Resolver.resolve`."""
+        await trio.lowlevel.checkpoint()
+        return ["127.0.0.1"]
 
 
 class WatchedDialer:

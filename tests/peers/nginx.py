@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -84,23 +84,38 @@ http {{
         }}
         location /at-most-1m/ {{ dav_methods PUT; client_max_body_size 1m; }}
     }}
+{more}
 }}
 """
 
 
 class Nginx:
-    """A server in the directory ``root``; its files are those in `files`."""
+    """A server in the directory ``root``; its files are those in `files`.
 
-    def __init__(self, program: str, root: Path) -> None:
+    Args:
+        program: the path of nginx.
+        root: an empty directory.
+        more: ``server`` blocks beside the plain one, by a name for their port; where ``{port}`` and ``{root}`` stand in
+            them, those are put in.
+    """
+
+    def __init__(self, program: str, root: Path, more: Mapping[str, str]) -> None:
         self.files = root / "files"
-        self.port = 0
+        self.ports: dict[str, int] = {}
+        """Where it serves: the plain port is called ``""``."""
         self._program = program
         self._root = root
+        self._more = more
         self._process: subprocess.Popen[bytes] | None = None
         self.files.mkdir()
         (self.files / "small").write_bytes(SMALL)
         (self.files / "page.txt").write_bytes(PAGE)
         (self.files / "page.html").write_bytes(PAGE + b'<!--#echo var="request_method" -->')
+
+    @property
+    def port(self) -> int:
+        """The plain port."""
+        return self.ports[""]
 
     @property
     def log(self) -> list[str]:
@@ -112,18 +127,18 @@ class Nginx:
         return f"http://127.0.0.1:{self.port}{target}"
 
     def start(self) -> None:
-        """Start it: on a free port, later always on the same.
+        """Start it: on free ports, later always on the same.
 
         Raises:
             RuntimeError: it does not start; the text holds what it says.
         """
-        for _ in range(_ATTEMPTS if not self.port else 1):
-            port = self.port or _free_port()
-            self._process = self._launch(port)
-            if self._answers(port):
-                self.port = port
+        for _ in range(_ATTEMPTS if not self.ports else 1):
+            ports = self.ports or {name: _free_port() for name in ("", *self._more)}
+            self._process = self._launch(ports)
+            if self._answers(ports[""]):
+                self.ports = ports
                 return
-            # It has ended: somebody was quicker to take the port.
+            # It has ended: somebody was quicker to take a port.
             self.stop()
         raise RuntimeError(f"nginx does not start: {(self._root / 'error.log').read_text('utf-8', 'replace')}")
 
@@ -144,10 +159,11 @@ class Nginx:
         self.stop()
         self.start()
 
-    def _launch(self, port: int) -> subprocess.Popen[bytes]:
+    def _launch(self, ports: Mapping[str, int]) -> subprocess.Popen[bytes]:
         configuration = self._root / "nginx.conf"
+        more = "".join(text.format(root=self._root, port=ports[name]) for name, text in self._more.items())
         configuration.write_text(
-            _CONFIGURATION.format(root=self._root, port=port, alive=_ALIVE.decode("ascii")), "utf-8"
+            _CONFIGURATION.format(root=self._root, port=ports[""], alive=_ALIVE.decode("ascii"), more=more), "utf-8"
         )
         command = [self._program, "-p", str(self._root), "-c", str(configuration), "-e", str(self._root / "error.log")]
         # If the tests are killed, their server shall end as well.
@@ -183,20 +199,25 @@ def _free_port() -> int:
         return port
 
 
-@contextlib.contextmanager
-def running_nginx(root: Path) -> Iterator[Nginx]:
-    """An nginx that runs in the empty directory ``root``.
+def find_program(name: str, package: str) -> str:
+    """The path of a program that tests need.
 
-    Without one on this machine the test is skipped, but never where ``CI`` is set: there it must be installed.
+    Without it on this machine the test is skipped, but never where ``CI`` is set: there it must be installed.
     """
-    # Debian puts it where ordinary users' paths do not lead.
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    # Debian puts servers where ordinary users' paths do not lead.
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if program is None:
-        reason = "nginx is not installed; on Debian: apt-get install nginx-light"
+        reason = f"{name} is not installed; on Debian: apt-get install {package}"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    nginx = Nginx(program, root)
+    return program
+
+
+@contextlib.contextmanager
+def running_nginx(root: Path, more: Mapping[str, str] | None = None) -> Iterator[Nginx]:
+    """An nginx that runs in the empty directory ``root``; see `find_program`, and for ``more`` see `Nginx`."""
+    nginx = Nginx(find_program("nginx", "nginx-light"), root, more or {})
     try:
         nginx.start()
         yield nginx

@@ -102,15 +102,28 @@ async def test_no_question_without_a_challenge_that_can_be_answered() -> None:
 
 
 async def test_field_of_the_users_own() -> None:
-    """A request with an Authorization field of its own is left alone, whatever else is known, and so is its 401."""
+    """A request with an Authorization field of its own goes out with just that, whatever else is known."""
     cache = CredentialCache()
     await visit(guarded(), Request("http://h/"), RIGHT, cache=cache)
     server = guarded()
     request = Request("http://u:p@h/", headers={"authorization": "Mine"}, user_data=UserPassword(*RIGHT))
-    sink = await visit(server, request, RIGHT, cache=cache)
+
+    async def look_up(_host: str) -> tuple[str, str] | None:
+        raise AssertionError("nobody is to look for other credentials")
+
+    sink = await visit(server, request, cache=cache, netrc=look_up)
     assert server.sent == ["Mine"]
     assert sink.statuses == [401]
-    assert sink.questions == []
+    assert sink.asked == [("Basic", "r", None)]
+
+
+async def test_the_users_own_field_is_replaced_by_an_answer() -> None:
+    """If that field is refused, the application is asked, and its answer takes the field's place (Qt)."""
+    server = guarded()
+    request = Request("http://h/", headers={"A": "1", "authorization": "Mine", "B": "2"})
+    sink = await visit(server, request, WRONG, RIGHT)
+    assert server.sent == ["Mine", basic(*WRONG), basic(*RIGHT)]
+    assert (sink.statuses, sink.asked) == ([200], [("Basic", "r", None), ("Basic", "r", "u")])
 
 
 async def test_own_credentials_go_out_at_once() -> None:

@@ -14,6 +14,8 @@ from typing import Protocol, TypeVar, cast
 
 from attrs import frozen
 
+from ..job import Site
+
 T = TypeVar("T")
 Take = Callable[[bytes], None]
 """Gets each piece of a download."""
@@ -50,8 +52,8 @@ class ClientModule(Protocol):
         """Run ``main`` to its end."""
         ...
 
-    def open_session(self, variant: str, *, port: int, connections: int) -> AbstractAsyncContextManager[Session]:
-        """Connect to the server on ``port`` of this machine, with up to ``connections`` connections."""
+    def open_session(self, variant: str, *, site: Site, connections: int) -> AbstractAsyncContextManager[Session]:
+        """Connect to the server at ``site``, with up to ``connections`` connections."""
         ...
 
 
@@ -88,7 +90,12 @@ CLIENTS = {
         Client("trioreply events", "with_trioreply", "trioreply", "events"),
         Client("trioreply chunks", "with_trioreply", "trioreply", "chunks"),
         Client("trioreply stream", "with_trioreply", "trioreply", "stream"),
+        Client("trioreply, resumed", "with_trioreply", "trioreply", "resumed"),
+        Client("trioreply, not resumed", "with_trioreply", "trioreply", "not resumed"),
         Client("bare Trio", "with_sockets", "trio"),
+        Client("trio.SSLStream", "with_sockets", "trio", "tls"),
+        Client("asyncio, resumed", "with_asyncio", "asyncio", "resumed"),
+        Client("asyncio, not resumed", "with_asyncio", "asyncio"),
         Client("httpx2", "with_httpx2", "httpx2"),
         Client("aiohttp", "with_aiohttp", "aiohttp"),
     )

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 import aiohttp
 
+from ..job import Site
 from . import Session, Take
+from .on_asyncio import all_of, run
 
-T = TypeVar("T")
-
-
-def run(main: Callable[[], Awaitable[T]]) -> T:
-    """See `ClientModule.run`."""
-
-    async def coroutine() -> T:
-        return await main()
-
-    return asyncio.run(coroutine())
+__all__ = ["open_session", "run"]
 
 
 class _Aiohttp:
@@ -33,13 +25,7 @@ class _Aiohttp:
 
     async def all_of(self, tasks: list[Callable[[], Awaitable[None]]]) -> None:
         """See `Session.all_of`."""
-
-        async def coroutine(task: Callable[[], Awaitable[None]]) -> None:
-            await task()
-
-        async with asyncio.TaskGroup() as group:
-            for task in tasks:
-                group.create_task(coroutine(task))
+        await all_of(tasks)
 
     async def small(self) -> bytes:
         """See `Session.small`."""
@@ -56,8 +42,9 @@ class _Aiohttp:
 
 
 @asynccontextmanager
-async def open_session(_variant: str, *, port: int, connections: int) -> AsyncIterator[Session]:
+async def open_session(_variant: str, *, site: Site, connections: int) -> AsyncIterator[Session]:
     """See `ClientModule.open_session`."""
-    connector = aiohttp.TCPConnector(limit=connections)
+    trusts = True if site.ca_file is None else ssl.create_default_context(cafile=site.ca_file)
+    connector = aiohttp.TCPConnector(limit=connections, ssl=trusts)
     async with aiohttp.ClientSession(connector=connector) as session:
-        yield _Aiohttp(session, f"http://127.0.0.1:{port}")
+        yield _Aiohttp(session, site.base)

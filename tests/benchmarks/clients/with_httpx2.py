@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx2
 
+from ..job import Site
 from . import Session, Take
 from .on_trio import all_of, run
 
@@ -40,8 +42,9 @@ class _Httpx2:
 
 
 @asynccontextmanager
-async def open_session(_variant: str, *, port: int, connections: int) -> AsyncIterator[Session]:
+async def open_session(_variant: str, *, site: Site, connections: int) -> AsyncIterator[Session]:
     """See `ClientModule.open_session`."""
     limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
-    async with httpx2.AsyncClient(limits=limits, trust_env=False) as client:
-        yield _Httpx2(client, f"http://127.0.0.1:{port}")
+    trusts = True if site.ca_file is None else ssl.create_default_context(cafile=site.ca_file)
+    async with httpx2.AsyncClient(limits=limits, trust_env=False, verify=trusts) as client:
+        yield _Httpx2(client, site.base)

@@ -1,12 +1,14 @@
-"""trioreply, in each of its ways. Its defaults, but for the number of connections."""
+"""trioreply, in each of its ways. Its defaults, but for the number of connections, and whom to trust."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trioreply
 
+from ..job import Site
 from . import Session, Take
 from .on_trio import all_of, run
 
@@ -86,12 +88,34 @@ class _Stream(_Ours):
             reply.raise_for_error()
 
 
-_WAYS = {"fetch": _Ours, "get": _Get, "events": _Events, "chunks": _Chunks, "stream": _Stream}
+class _Anew(_Ours):
+    """A connection for each request; whether it resumes a session is configured."""
+
+    async def small(self) -> bytes:
+        body = await super().small()
+        self._manager.clear_connections()
+        return body
+
+
+_WAYS = {
+    "fetch": _Ours,
+    "get": _Get,
+    "events": _Events,
+    "chunks": _Chunks,
+    "stream": _Stream,
+    "resumed": _Anew,
+    "not resumed": _Anew,
+}
 
 
 @asynccontextmanager
-async def open_session(variant: str, *, port: int, connections: int) -> AsyncIterator[Session]:
+async def open_session(variant: str, *, site: Site, connections: int) -> AsyncIterator[Session]:
     """See `ClientModule.open_session`."""
     limits = trioreply.Limits(per_host=connections, total=connections, max_idle=connections)
-    async with trioreply.open_manager(limits=limits) as manager:
-        yield _WAYS[variant](manager, f"http://127.0.0.1:{port}")
+    trusts = trioreply.SslConfiguration(
+        ca_certificates=() if site.ca_file is None else Path(site.ca_file),
+        use_system_ca=False,
+        session_reuse=variant != "not resumed",
+    )
+    async with trioreply.open_manager(limits=limits, ssl=trusts) as manager:
+        yield _WAYS[variant](manager, site.base)
