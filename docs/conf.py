@@ -2,6 +2,11 @@
 
 The reference lists no names by hand: the directive ``public-names`` takes them from the package, so that no public name
 can be without documentation. The coming release's part of the changelog is drafted from the fragments in ``changes``.
+
+Three things would go wrong by themselves. Public classes say that they come from ``trioreply``, where autodoc looks in
+vain for the texts below their fields; it is told where they are. The lists of arguments and exceptions in our
+docstrings are not reStructuredText; they are made into it. And a docstring names what is public without saying from
+where.
 """
 
 from __future__ import annotations
@@ -9,20 +14,27 @@ from __future__ import annotations
 import enum
 import importlib
 import inspect
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import make_refnode
 
 from trioreply import _version
 
 if TYPE_CHECKING:
     from docutils import nodes
+    from sphinx import addnodes
     from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
 
 DOCS = Path(__file__).parent
+PLACES = ("trioreply", "trioreply.errors", "trioreply.events", "trioreply.abc", "trioreply.testing")
 
 project = "trioreply"
 author = "The trioreply authors"
@@ -46,12 +58,12 @@ nitpick_ignore_regex = [
     # Other projects' names: their inventories are not fetched while building.
     (
         r"py:\w+",
-        r"(trio|yarl|multidict|attrs?|h11|ssl|socket|os|typing|collections|contextlib|enum|abc|math|pathlib)\..*",
+        r"(trio|yarl|multidict|attrs?|h11|ssl|socket|os|typing|collections|contextlib|datetime|enum|abc|math|pathlib)\..*",
     ),
     # What signatures mention of the inside: aliases, type variables and protocols, which no reader needs to follow.
     (r"py:\w+", r"trioreply\._.*"),
     (r"py:\w+", r"trioreply\.testing\.[a-z_]+\..*"),
-    ("py:class", r"ReplyLike|Replies|HeaderFields|URL|Ts"),
+    ("py:class", r"ReplyLike|Replies|HeaderFields|Headers|Auth|AuthSource|Body|Psk|Source|Ts|URL|Path|SSLContext"),
     ("py:obj", r"(Reply)?Owner\..*"),
     # A member of an enumeration, in the docstring of that enumeration.
     ("py:obj", r"NO_ERROR"),
@@ -100,7 +112,7 @@ class PublicName(NamedTuple):
 def public_names() -> list[PublicName]:
     """Every public name once, in the order of the alphabet."""
     found: dict[str, PublicName] = {}
-    for place in ("trioreply", "trioreply.errors", "trioreply.events", "trioreply.abc", "trioreply.testing"):
+    for place in PLACES:
         module = importlib.import_module(place)
         for name in module.__all__:
             if not name.startswith("_"):
@@ -128,7 +140,60 @@ def draft_changelog(app: Sphinx) -> None:
     (folder / "changelog-draft.rst").write_text(result.stdout, "utf-8")
 
 
+def find_fields(_app: Sphinx) -> None:
+    """Show autodoc the texts below fields and type aliases: they stand where a name is made, not where it is public."""
+    private = [name for name in [*sys.modules] if name.startswith("trioreply._")]
+    texts = {key: text for name in private for key, text in ModuleAnalyzer.for_module(name).find_attr_docs().items()}
+    for place in PLACES:
+        public = importlib.import_module(place).__all__
+        own = ModuleAnalyzer.for_module(place).find_attr_docs()
+        own.update({(scope, name): text for (scope, name), text in texts.items() if (scope or name) in public})
+
+
+_SECTIONS = {"Args:": "param", "Raises:": "raises"}
+_ITEM = re.compile(r" {4}(\S.*?): (.*)")
+
+
+def as_field_lists(  # the signature is autodoc's
+    _app: Sphinx, _what: str, _name: str, _thing: object, _options: object, lines: list[str]
+) -> None:
+    """Make ``Args:`` and ``Raises:`` of a docstring the field lists that Sphinx knows."""
+    lines[:] = _with_fields(lines)
+
+
+def _with_fields(lines: list[str]) -> Iterator[str]:
+    field = None
+    for line in lines:
+        if line in _SECTIONS:
+            field = _SECTIONS[line]
+        elif field is None:
+            yield line
+        elif line and not line.startswith(" "):
+            field = None
+            yield from ("", line)
+        elif item := _ITEM.fullmatch(line):
+            yield f":{field} {item[1]}: {item[2]}"
+        else:
+            yield line.removeprefix("    ")
+
+
+def find_elsewhere(
+    app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, content: nodes.TextElement
+) -> nodes.reference | None:
+    """A link to what ``node`` names, if it is public in another module than the one where it is named."""
+    python = env.domains.python_domain
+    names = (f"{place}.{node.get('reftarget')}" for place in PLACES)
+    found = next((name for name in names if name in python.objects), None)
+    if found is None or node.get("refdomain") != "py":
+        return None
+    entry = python.objects[found]
+    return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, found)
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.add_directive("public-names", PublicNames)
     app.connect("builder-inited", draft_changelog)
+    app.connect("builder-inited", find_fields)
+    app.connect("autodoc-process-docstring", as_field_lists)
+    app.connect("missing-reference", find_elsewhere)

@@ -73,19 +73,25 @@ def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
             * ``headers``: fields for every request that does not set them itself.
             * ``user_agent``: the User-Agent; empty for none.
             * ``transfer_timeout``: seconds without progress after which an exchange ends as TIMEOUT; default: never.
-            * ``connect_timeout``: seconds for name resolution and connecting; default 30.
+            * ``connect_timeout``: seconds for name resolution, connecting and TLS; default 30.
             * ``detached_timeout``: seconds without progress that an upload behind a closed reply may take; default 30.
             * ``limits``: how many connections; see `Limits`.
             * ``wire_limits``: how much a server may send of anything but content; see `WireLimits`.
             * ``run_sync``: calls what may block; default `trio.to_thread.run_sync`. Your own may have a limiter.
             * ``ssl``: how to secure connections, a `SslConfiguration` or a `ssl.SSLContext` of your own.
             * ``trust_env``: whether the environment is looked at (``SSLKEYLOGFILE``); default: yes.
+            * ``cookie_jar``: where cookies are kept, a `CookieJar`; ``None`` for nowhere; default: a new one in memory.
+            * ``hsts``: the hosts that are spoken to securely only, a `HstsStore`; default: nobody keeps account.
+            * ``retry``: when requests are sent again that do not say it themselves, a `RetryPolicy`; default: never.
+            * ``redirect_policy``: which redirects are followed, for requests that do not say it; see `RedirectPolicy`.
+            * ``netrc``: a file to look for credentials in, or ``True`` for the user's own; default: none is looked at.
             * ``resolver``, ``dialer``: replace name resolution and connecting; see `trioreply.abc`.
             * ``ssl_errors``, ``authenticator``, ``proxy_authenticator``, ``redirect_verifier``: handlers
               ``async (reply, event)`` that may answer a question on the event before the reply's reader is asked.
 
     Raises:
         ValueError, TypeError: an option is impossible; the text starts with its name.
+        CookieStoreError, HstsStoreError: on entering the block, what was kept on disk cannot be read.
     """
     return OpenManager(Manager(config))
 
