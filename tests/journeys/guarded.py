@@ -24,6 +24,9 @@ REALM = "r"
 BASIC = f'Basic realm="{REALM}"'
 HIDDEN = b"go away"
 WELCOME = b"welcome"
+OK_END = "H(200) R D(7,7) F(NO_ERROR)"
+REFUSED_END = "H(401) R E(AUTHENTICATION_REQUIRED) D(7,7) F(AUTHENTICATION_REQUIRED)"
+"""How the events end for those who are let in, and for those who are not; see `tests.journeys.notation`."""
 
 Door = Callable[[OriginRequest], Sequence[str] | None]
 """The challenges for a request that is refused; ``None`` for one that is let in."""

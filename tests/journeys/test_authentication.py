@@ -25,16 +25,37 @@ from trioreply import (
     Progress,
     Reply,
 )
-from trioreply.testing import Origin, OriginRequest, OriginResponse
+from trioreply.testing import (
+    Origin,
+    OriginRequest,
+    OriginResponse,
+    ReceiveEnd,
+    ReceiveRequest,
+    ScriptedPeer,
+    Send,
+    Stall,
+)
 
 from .conftest import Place
-from .guarded import BASIC, HIDDEN, RIGHT, WELCOME, WRONG, Door, basic, converse, door, guarded, sent
+from .guarded import (
+    BASIC,
+    HIDDEN,
+    OK_END,
+    REFUSED_END,
+    RIGHT,
+    WELCOME,
+    WRONG,
+    Door,
+    basic,
+    converse,
+    door,
+    guarded,
+    sent,
+)
 from .notation import sequence
 
 Answers = tuple[tuple[str, str] | None, ...]
 SHA = 'Digest realm="r", nonce="n", algorithm=SHA-1, qop="auth"'
-OK_END = "H(200) R D(7,7) F(NO_ERROR)"
-REFUSED_END = "H(401) R E(AUTHENTICATION_REQUIRED) D(7,7) F(AUTHENTICATION_REQUIRED)"
 
 
 def _get(manager: Manager, url: str) -> OpenReply:
@@ -60,6 +81,8 @@ class Case:
     request: Callable[[Manager, str], OpenReply] = _get
     close: bool = False
 
+
+REFUSAL = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: " + BASIC.encode() + b"\r\n"
 
 BASIC_DOOR = door(BASIC)
 CASES = [
@@ -112,14 +135,6 @@ CASES = [
         f"S Q A() Q {OK_END}",
         [None, basic(*RIGHT)],
         _as_user("u", "p%0D%0AX:y"),
-    ),
-    Case(
-        "the user's own field",
-        BASIC_DOOR,
-        (RIGHT,),
-        f"S Q A() Q {OK_END}",
-        ["Basic mine", basic(*RIGHT)],
-        lambda manager, url: manager.get(url, headers={"Authorization": "Basic mine"}),
     ),
     Case(
         "auth, right",
@@ -426,6 +441,16 @@ async def test_a_refusal_of_any_size(answers: Answers, place: Place) -> None:
         assert (await manager.fetch(origin.url(), auth=RIGHT)).body == WELCOME
 
 
+async def test_a_refusal_that_never_ends(memory: Place) -> None:
+    """Of a page without an end only so much is waited for; answered, its connection is given up."""
+    endless = (Send(REFUSAL + b"Content-Length: 1000000\r\n\r\n" + bytes(70_000)), Stall())
+    welcome = (Send(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n" + WELCOME), ReceiveEnd())
+    peer = ScriptedPeer.for_each((ReceiveRequest(), *endless), (ReceiveRequest(), *welcome))
+    async with memory.serve(peer) as url, memory.open_manager() as manager, manager.get(url) as reply:
+        assert sequence(await converse(reply, [RIGHT])) == f"S Q A() S Q {OK_END}"
+        assert manager.statistics().connections[url + ":80"].idle == 1
+
+
 async def test_a_compressed_refusal(memory: Place) -> None:
     """A page that was withheld is decoded like any other body when it is delivered after all."""
     page = OriginResponse(401, [("Content-Encoding", "gzip")], gzip.compress(HIDDEN))
@@ -434,76 +459,3 @@ async def test_a_compressed_refusal(memory: Place) -> None:
         async with manager.get(origin.url()) as reply:
             await converse(reply, [RIGHT])
             assert reply.read() == WELCOME
-
-
-# The file
-
-
-async def test_netrc_answers_before_anybody_is_asked(memory: Place, tmp_path: Path) -> None:
-    """With ``netrc=`` the file's credentials for the host are used when they are demanded, and only then; what it has
-    for others, or has wrong, leads to the question.
-    """
-    path = tmp_path / "netrc"
-    path.write_text("machine other.test login x password y\nmachine origin.test login u password p\n")
-    async with memory.origin(guarded(BASIC_DOOR)) as origin, memory.open_manager(netrc=path) as manager:
-        async with manager.get(origin.url()) as reply:
-            assert sequence(await converse(reply)) == f"S Q Q {OK_END}"
-        manager.clear_credentials()
-        path.write_text("machine origin.test login u password old\n")
-        async with manager.get(origin.url()) as reply:
-            assert sequence(await converse(reply, [RIGHT])) == f"Q Q A(u) Q {OK_END}"
-        manager.clear_credentials()
-        path.unlink()
-        async with manager.get(origin.url()) as reply:
-            assert sequence(await converse(reply, [RIGHT])) == f"Q A() Q {OK_END}"
-    assert sent(origin)[:4] == [None, basic(*RIGHT), None, basic("u", "old")]
-
-
-async def test_a_netrc_that_makes_no_sense(memory: Place, tmp_path: Path) -> None:
-    """A file that cannot be read as one ends the reply with a typed error that names it, and the page is readable."""
-    path = tmp_path / "netrc"
-    path.write_text("what is this")
-    async with memory.origin(guarded(BASIC_DOOR)) as origin, memory.open_manager(netrc=path) as manager:
-        async with manager.get(origin.url()) as reply:
-            assert await reply.wait_finished() is NetworkError.AUTHENTICATION_REQUIRED
-            assert reply.error_string.startswith(f"netrc: {path} cannot be used")
-            assert reply.read() == HIDDEN
-
-
-async def test_the_users_netrc_only_when_wanted(memory: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file that NETRC names is looked into if ``netrc=True`` says so, and is nobody's business else."""
-    path = tmp_path / "netrc"
-    path.write_text("default login u password p\n")
-    monkeypatch.setenv("NETRC", str(path))
-    async with memory.origin(guarded(BASIC_DOOR)) as origin:
-        async with memory.open_manager() as manager:
-            assert (await manager.fetch(origin.url(), raise_for_error=False)).status_code == 401
-        async with memory.open_manager(netrc=True) as manager:
-            assert (await manager.fetch(origin.url())).status_code == 200
-    assert sent(origin) == [None, None, basic(*RIGHT)]
-
-
-# Bad input
-
-
-@pytest.mark.parametrize("bad", ["p\r\nX-Evil: 1", "p\x00", "p\x7f", "p\n"])
-async def test_control_characters_in_credentials(bad: str, stage: tuple[Manager, Origin]) -> None:
-    """They are refused where they are given, or end the reply with a typed error; nothing of them is sent or shown."""
-    manager, origin = stage
-    with pytest.raises(ValueError, match="auth: the password holds a control character"):
-        manager.get(origin.url(), auth=("u", bad))
-    async with manager.get(origin.url()) as reply:
-        await converse(reply, [("u", bad)])
-        assert reply.error is NetworkError.AUTHENTICATION_REQUIRED
-        assert reply.error_string.startswith("answer: the password holds a control character")
-        assert "Evil" not in reply.error_string
-    assert sent(origin) == [None]
-    assert manager.statistics().leases == 0
-
-
-async def test_basic_is_utf8(stage: tuple[Manager, Origin]) -> None:
-    """Names and passwords go out as UTF-8 in their composed form, whatever letters they have (RFC 7617)."""
-    manager, origin = stage
-    async with manager.get(origin.url(), auth=("jos\u0065\u0301", "\u20ac")) as reply:
-        await reply.wait_finished()
-    assert sent(origin) == [basic("jos\u00e9", "\u20ac")]

@@ -190,6 +190,7 @@ async def test_no_super_cookies(web: Place) -> None:
         await visit(manager, "http://foo.co.uk/", "a=1; Domain=co.uk", "b=2; Domain=uk", "c=3; Domain=foo.co.uk")
         assert await visit(manager, "http://bar.co.uk/") == ""
         assert await visit(manager, "http://foo.co.uk/") == "c=3"
+        assert [cookie.domain for cookie in manager.cookie_jar or ()] == ["foo.co.uk"]
 
 
 async def test_prefixes_are_promises(web: Place) -> None:

@@ -22,10 +22,21 @@ from trioreply import (
     RemoteHostClosedError,
     Reply,
     RequestFields,
+    RetryPolicy,
     UnknownContentError,
 )
 from trioreply._wire.content import STEP, available_codings
-from trioreply.testing import Close, Loop, OriginResponse, ReceiveRequest, ScriptedPeer, Send, SendSlowly, Step
+from trioreply.testing import (
+    Close,
+    Loop,
+    OriginRequest,
+    OriginResponse,
+    ReceiveRequest,
+    ScriptedPeer,
+    Send,
+    SendSlowly,
+    Step,
+)
 
 from ..wire.content_cases import COMPRESSORS, EVERY, compress, needs_br, needs_zstd
 from .conftest import Place
@@ -357,6 +368,23 @@ async def test_an_error_page_is_decoded(place: Place) -> None:
         async with manager.get(origin.url()) as reply:
             assert await reply.wait_finished() is NetworkError.CONTENT_NOT_FOUND
             assert await reply.text() == TEXT.decode()
+
+
+async def test_every_exchange_of_a_reply_is_decoded(place: Place) -> None:
+    """A page is asked for and decoded in the same way behind a redirect, after a retry, and when it is sent again."""
+    busy = iter([page(GZIPPED, status=503), page(GZIPPED)])
+
+    async def server(request: OriginRequest) -> OriginResponse:
+        return next(busy) if request.path == "/" else OriginResponse(302, (("Location", f"{there.base_url}/"),))
+
+    async with place.origin(server) as there, place.origin(server) as here, place.open_manager() as manager:
+        async with manager.get(here.url("/moved"), retry=RetryPolicy(backoff=0)) as reply:
+            assert await reply.read_all() == TEXT
+        busy = iter([page(GZIPPED)])
+        async with manager.send(reply.request) as again:
+            assert await again.read_all() == TEXT
+    asked = {request.header("Accept-Encoding") for request in [*here.requests, *there.requests]}
+    assert asked == {", ".join(available_codings())}
 
 
 async def test_text_and_json(memory: Place) -> None:

@@ -16,6 +16,8 @@ from .conftest import Place
 from .guarded import (
     BASIC,
     HIDDEN,
+    OK_END,
+    REFUSED_END,
     RIGHT,
     WELCOME,
     WRONG,
@@ -29,9 +31,6 @@ from .guarded import (
     sent,
 )
 from .notation import sequence
-
-OK_END = "H(200) R D(7,7) F(NO_ERROR)"
-REFUSED_END = "H(401) R E(AUTHENTICATION_REQUIRED) D(7,7) F(AUTHENTICATION_REQUIRED)"
 
 KINDS = {
     "MD5": DigestDoor(),
@@ -75,6 +74,20 @@ async def test_digest_over_each_network(place: Place) -> None:
             events = await converse(reply, [WRONG, RIGHT])
         assert place.sequence(events) == f"S U(4,4) Q A() U(4,4) Q A(u) U(4,4) Q {OK_END}"
         assert {request.body for request in origin.requests} == {b"data"}
+
+
+async def test_a_session_of_ones_own(memory: Place) -> None:
+    """Digest that came about with a request's ``auth`` is used again by requests that bring the same, and no others."""
+    opens = DigestDoor()
+    async with memory.origin(guarded(opens)) as origin, memory.open_manager() as manager:
+        for _ in range(2):
+            assert (await manager.fetch(origin.url(), auth=RIGHT)).status_code == 200
+        for bringing in (None, WRONG):
+            response = await manager.fetch(origin.url(), auth=bringing, raise_for_error=False)
+            assert response.status_code == 401
+    assert len(opens.taken) == 2
+    schemes = [(value or "").partition(" ")[0] for value in sent(origin)]
+    assert schemes == ["Basic", "Digest", "Digest", "", "Basic", "Digest"]
 
 
 async def test_a_nonce_is_counted(memory: Place) -> None:

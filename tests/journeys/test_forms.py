@@ -381,11 +381,12 @@ async def test_a_form_is_sent_again_to_where_it_is_redirected(status: int, place
         file.seek(7)
         async with place.origin({"/": moved, "/new": take}) as origin:
             async with place.open_manager() as manager:
-                async with manager.post(origin.url(), form={"a": "1"}, files={"f": path, "g": file}) as reply:
+                files: dict[str, BodySource] = {"f": path, "g": file, "g again": file}
+                async with manager.post(origin.url(), form={"a": "1"}, files=files) as reply:
                     assert await reply.read_all() == b"ok"
         assert not file.closed
     first, second = origin.requests
-    assert [part.content for part in seen(second)] == [b"1", BINARY, BINARY]
+    assert [part.content for part in seen(second)] == [b"1", BINARY, BINARY, BINARY]
     assert (first.method, first.body) == (second.method, second.body)
     for name in ("Content-Type", "Content-Length"):
         assert first.header(name) == second.header(name)

@@ -118,6 +118,18 @@ async def test_learnt_and_kept_to(secured: Place, origins: Mapping[str, Origin])
     assert [request.target for request in origins["http://good.test"].requests] == ["/x?y"]
 
 
+async def test_known_in_the_last_moment(secured: Place, origins: Mapping[str, Origin]) -> None:
+    """A host that becomes known after a request was made, and before it goes out, is not spoken to in the clear."""
+    known = store()
+    async with secured.open_manager(hsts=known) as manager:
+        request = manager.get("http://good.test/")
+        known.add([HstsPolicy("good.test")])
+        async with request as reply:
+            assert await reply.read_all() == b"page"
+            assert reply.tls is not None
+    assert ports(secured) == [443]
+
+
 async def test_ports(secured: Place, origins: Mapping[str, Origin]) -> None:
     """Port 80 becomes 443, said or not; any other stays, and is spoken to securely."""
     network = secured.network

@@ -263,3 +263,17 @@ async def _upload_begun(events: trio.abc.ReceiveChannel[Event]) -> None:
     async for event in events:
         if isinstance(event, Progress):
             return
+
+
+async def test_a_body_for_a_request_that_is_made_already(place: Place) -> None:
+    """A verb that is given a request and a body sends the body instead of the request's."""
+
+    async def echo(request: OriginRequest) -> OriginResponse:
+        return OriginResponse(body=await request.read())
+
+    async with place.origin(echo) as origin, place.open_manager() as manager:
+        template = Request(origin.url(), body=b"of the request", headers={"X": "1"})
+        async with manager.put(template, b"of the verb") as reply:
+            assert await reply.read_all() == b"of the verb"
+        async with manager.put(template) as reply:
+            assert await reply.read_all() == b"of the request"

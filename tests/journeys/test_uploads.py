@@ -159,7 +159,8 @@ async def test_a_reply_as_the_body_of_another_request(place: Place) -> None:
         async with place.open_manager() as manager, manager.get(origin.url("/a")) as download:
             async with manager.put(origin.url("/b"), download) as upload:
                 assert await upload.wait_finished() is NetworkError.NO_ERROR
-        assert origin.requests[-1].body == BODY
+        (received,) = [request for request in origin.requests if request.path == "/b"]
+        assert received.body == BODY
 
 
 async def test_an_early_refusal_stops_the_upload(place: Place) -> None:

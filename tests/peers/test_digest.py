@@ -14,6 +14,7 @@ from trioreply import (
     AuthenticationRequired,
     AuthenticationRequiredError,
     Event,
+    LoadControl,
     Manager,
     NetworkError,
     Reply,

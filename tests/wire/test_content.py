@@ -366,3 +366,15 @@ def test_zlib_with_another_window_is_known() -> None:
         compressor = zlib.compressobj(wbits=window_log)
         compressed = compressor.compress(TEXT) + compressor.flush()
         assert decode(["deflate"], [compressed]).data == TEXT
+
+
+@needs_br
+def test_damage_after_what_cannot_be_tried_again() -> None:
+    """A coding whose state cannot be copied gives up at the damage; what was decoded before has been given."""
+    whole = compress(["br"], TEXT * 100)
+    decoder = make_decoder(["br"])
+    assert decoder is not None
+    given = b"".join(decoder.decode(whole[: len(whole) // 2]))
+    with pytest.raises(UnknownContentError):
+        list(decoder.decode(b"\xff" * 1000))
+    assert (TEXT * 100).startswith(given)
