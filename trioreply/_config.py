@@ -21,10 +21,10 @@ from ._model.limits import Limits
 from ._model.options import Operation, RedirectPolicy
 from ._model.request import RequestFields, check_number, check_ssl
 from ._model.retry import RetryPolicy
+from ._model.running import RunSync
 from ._model.ssl_configuration import SslConfiguration
 from ._model.urls import make_url
 from ._net.interfaces import Dialer, Resolver
-from ._net.upload import RunSync
 from ._policies.cookiejar import CookieJar
 from ._policies.hsts_store import HstsStore
 from ._reply.reply import Reply

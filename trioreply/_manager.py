@@ -38,13 +38,14 @@ from ._model.limits import Limits
 from ._model.options import Operation, Priority, RedirectPolicy
 from ._model.request import Request, RequestDefaults, RequestFields
 from ._model.response import Response
+from ._model.running import RunSync
 from ._model.urls import display, make_url
 from ._net.connection import Origin
 from ._net.dial import SystemResolver, TcpDialer
 from ._net.pool import Pool
 from ._net.slots import SlotCounts
 from ._net.tls_context import TlsContexts, TlsSessions
-from ._net.upload import RunSync, Uploads
+from ._net.upload import Uploads
 from ._policies.auth import authentication
 from ._policies.auth_guard import origin_guard
 from ._policies.cookiejar import CookieJar

@@ -25,7 +25,7 @@ from trioreply import (
     Reply,
     SqliteCookieStore,
 )
-from trioreply._policies.cookie_store import RunSync
+from trioreply._model.running import RunSync
 from trioreply.testing import (
     Authority,
     ManagerSweep,

@@ -14,7 +14,8 @@ from typing import TypeVar, TypeVarTuple
 import trio
 
 from trioreply._model.bodies import Body
-from trioreply._net.upload import RunSync, Upload, Uploads
+from trioreply._model.running import RunSync
+from trioreply._net.upload import Upload, Uploads
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

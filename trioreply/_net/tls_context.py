@@ -35,10 +35,10 @@ from typing import Final, Protocol, cast
 import trio
 from attrs import frozen
 
+from .._model.running import RunSync
 from .._model.ssl_configuration import Psk, PskFunction, SslConfiguration, TlsVersion, VerifyMode
 from .tls import Resumable
 from .tls_files import configuration_failure, load_anchors, load_own_certificate, words_of
-from .upload import RunSync
 from .verification import Tolerance
 
 MOST_CONTEXTS = 64

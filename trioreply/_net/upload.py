@@ -26,10 +26,10 @@ import os
 import stat
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar, TypeVarTuple, assert_never
+from typing import BinaryIO, Protocol, assert_never
 from weakref import WeakKeyDictionary
 
 import trio
@@ -45,6 +45,7 @@ from .._model.errors import (
     UnknownContentError,
     UnknownNetworkError,
 )
+from .._model.running import RunSync
 from .._wire.multipart import frame
 
 MEMORY_PIECE = 64 * 1024
@@ -55,17 +56,6 @@ FILE_PIECE = 256 * 1024
 
 _CLOSE_TIMEOUT = 2.0
 """Seconds that closing may take when everything around is cancelled already."""
-
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
-
-class RunSync(Protocol):
-    """`trio.to_thread.run_sync`, or a stand-in that works with a mock clock."""
-
-    async def __call__(self, sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
-        """Call ``sync_fn(*args)`` where it may block."""
-        ...
 
 
 class Upload(Protocol):

@@ -18,21 +18,20 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import trio
 
 from .._model.cookies import Cookie, CookieId, CookieStoreError, SameSite
 from .._model.headers import decode_text, encode_text
+from .._model.running import RunSync
 
 if TYPE_CHECKING:
     import sqlite3
 
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
 _APPLICATION_ID = 0x74726370  # "trcp", as `file` will show it
 _VERSION = 1
@@ -56,14 +55,6 @@ ON CONFLICT DO UPDATE SET value = excluded.value, expires = excluded.expires, se
 _DELETE = "DELETE FROM cookies WHERE name = ? AND domain = ? AND path = ? AND host_only = ?"
 
 _Row = tuple[bytes, str, bytes, int, bytes, float, int, int, str, float]
-
-
-class RunSync(Protocol):
-    """`trio.to_thread.run_sync`, or a stand-in that works with a mock clock."""
-
-    async def __call__(self, sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
-        """Call ``sync_fn(*args)`` where it may block."""
-        ...
 
 
 class CookieStore(Protocol):

@@ -19,6 +19,7 @@ from yarl import URL
 
 from .._clock import wall_clock
 from .._model.cookies import Cookie, CookieId
+from .._model.running import RunSync
 from .._model.urls import make_url
 from .cookie_decide import (
     Place,
@@ -33,7 +34,7 @@ from .cookie_decide import (
 )
 from .cookie_parse import parse_set_cookie
 from .cookie_sites import CookieSites
-from .cookie_store import CookieStore, RunSync, format_cookies_txt, parse_cookies_txt, read_text, write_text
+from .cookie_store import CookieStore, format_cookies_txt, parse_cookies_txt, read_text, write_text
 
 
 @final

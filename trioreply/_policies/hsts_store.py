@@ -12,30 +12,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar, TypeVarTuple, final
+from typing import final
 
 import trio
 from yarl import URL
 
 from .._clock import wall_clock
 from .._model.hsts import HstsPolicy, canonical_host, parse_strict_transport
+from .._model.running import RunSync
 from .hsts_file import HstsFile
-
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
 MAX_HOSTS = 10_000
 """Policies that hosts can bring in. Whoever answers for a domain can invent hosts in it, each with a policy."""
 
 _WORTH_SAVING = 0.01
-
-
-class RunSync(Protocol):
-    """`trio.to_thread.run_sync`, or a stand-in that works with a mock clock."""
-
-    async def __call__(self, sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:
-        """Call ``sync_fn(*args)`` where it may block."""
-        ...
 
 
 @final

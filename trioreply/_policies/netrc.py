@@ -12,8 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from .._model.errors import AuthenticationRequiredError
-
-RunSync = Callable[[Callable[[str], tuple[str, str] | None], str], Awaitable[tuple[str, str] | None]]
+from .._model.running import RunSync
 
 
 def netrc_lookup(
