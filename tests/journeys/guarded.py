@@ -12,7 +12,6 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 
-import trio
 from attrs import define, field
 
 from trioreply import AuthenticationRequired, Event, Reply
@@ -153,7 +152,5 @@ async def converse(reply: Reply, answers: Iterable[tuple[str, str] | None] = ())
         if isinstance(event, AuthenticationRequired):
             answer = left.pop(0) if left else None
             if answer is not None:
-                # Who is cancelled at this moment shall hear of that, and not that the question is over.
-                await trio.lowlevel.checkpoint()
                 event.answer(*answer)
     return events

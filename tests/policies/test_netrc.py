@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
 
 from trioreply import AuthenticationRequiredError
 from trioreply._policies.netrc import look_up, netrc_lookup
@@ -65,5 +66,5 @@ async def test_where_to_look(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.delenv("NETRC")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert await usual("known.test") is None
-    file.rename(tmp_path / ".netrc")
+    await trio.Path(file).rename(tmp_path / ".netrc")
     assert await usual("known.test") == ("me", "secret")

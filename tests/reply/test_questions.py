@@ -455,3 +455,18 @@ async def test_every_waiting_method_counts(wait: Callable[[Reply], Awaitable[obj
             with contextlib.suppress(trioreply.ReplyError, StopAsyncIteration):
                 await wait(reply)
         assert reply.is_finished
+
+
+async def test_an_answer_of_a_cancelled_task_is_no_mistake() -> None:
+    """Who is cancelled together with the reply, and was about to answer, hears of the cancellation and nothing else."""
+    script = asking()
+    with trio.CancelScope() as scope:
+        async with open_reply(script) as reply:
+            event = await receive_question(reply)
+            scope.cancel()
+            reply.abort()
+            event.ignore()
+            await trio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    with pytest.raises(RuntimeError, match="settled"):
+        event.ignore()

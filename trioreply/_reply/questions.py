@@ -17,6 +17,7 @@ only instruments, so one is installed while a question is open and somebody's en
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 
 import trio
@@ -43,6 +44,8 @@ class Ask:
             RuntimeError: it was answered before, or refused because nobody answered in time.
         """
         if self.is_settled:
+            if trio.lowlevel.in_trio_task() and trio.current_effective_deadline() == -math.inf:
+                return  # what ended the question also cancels the caller, who is about to hear of that instead
             raise RuntimeError(self._why)
         self.answer = answer
         self._finish()
