@@ -21,9 +21,11 @@ from trioreply import (
     UnknownNetworkError,
 )
 from trioreply.testing import (
+    ReceiveEnd,
     ReceiveRequest,
     ScriptedPeer,
     Send,
+    Signal,
     Stall,
     WaitFor,
 )
@@ -173,6 +175,36 @@ async def test_aborted_at_a_redirect(place: Place) -> None:
         assert place.sequence(events) == f"S Q H(302) Redirected {canceled}"
         await peer.connections[0].wait_ended()
         assert (len(peer.connections), len(peer.requests)) == (1, 1)
+        assert at_rest(manager)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "later"),
+    [(None, 302, None), (b"data", 303, None), (b"data", 307, ("POST", b"data"))],
+    ids=["GET", "POST that becomes GET", "POST that goes on"],
+)
+async def test_closed_at_a_redirect(
+    body: bytes | None, status: int, later: tuple[str, bytes] | None, place: Place
+) -> None:
+    """Closed when it is told of a redirect, a reply asks nobody else; only an upload still gets to where it belongs."""
+    go_on, is_there = trio.Event(), trio.Event()
+    answer = Send(on_the_wire(status, "/x", length=5) + b"mov")
+    peer = ScriptedPeer(
+        ReceiveRequest(), answer, WaitFor(go_on), Send(b"ed"), ReceiveRequest(), Signal(is_there), ARRIVED, ReceiveEnd()
+    )
+    async with place.serve(peer) as url, place.open_manager() as manager:
+        async with manager.send_custom(url, "GET" if body is None else "POST", body) as reply:
+            async for event in reply:
+                if isinstance(event, Redirected):
+                    reply.close()
+                    go_on.set()
+        assert reply.error is NetworkError.OPERATION_CANCELED
+        if later is not None:
+            await is_there.wait()
+        while manager.statistics().replies_running:
+            await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked()
+        assert [(request.method, request.body) for request in peer.requests[1:]] == ([] if later is None else [later])
         assert at_rest(manager)
 
 

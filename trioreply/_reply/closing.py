@@ -19,6 +19,9 @@ DRAIN_LIMIT = 64 * 1024
 DRAIN_SECONDS = 2.0
 """How long reading them away may take."""
 
+_WITHOUT_BODY_FROM_HERE = frozenset({301, 302, 303})
+"""Redirects that become a GET: what the body was sent for has been done."""
+
 
 class Rest(enum.Enum):
     """What to do with the rest of an exchange that nobody looks at any more."""
@@ -32,7 +35,16 @@ class Rest(enum.Enum):
 class Remainder:
     """What is left of an exchange, from ``close()`` on."""
 
-    __slots__ = ("_accepted", "_answered", "_bodiless", "_queued", "_remaining", "_sent_all", "_wants_answer")
+    __slots__ = (
+        "_accepted",
+        "_answered",
+        "_bodiless",
+        "_drops_body",
+        "_queued",
+        "_remaining",
+        "_sent_all",
+        "_wants_answer",
+    )
 
     def __init__(self, state: ReplyState) -> None:
         self._wants_answer = not is_empty(state.request.body)
@@ -40,6 +52,7 @@ class Remainder:
         self._sent_all = state.sent_all
         self._queued = state.is_queued
         self._accepted = _is_accepted(state.status_code)
+        self._drops_body = state.status_code in _WITHOUT_BODY_FROM_HERE
         self._remaining = state.remaining()
         self._bodiless = state.request.verb == "HEAD"
 
@@ -59,11 +72,13 @@ class Remainder:
         match message:
             case ConnectionQueued() | ConnectionLeased():
                 self._queued = isinstance(message, ConnectionQueued)
+                self._begin_another()
             case RequestProgress(complete=complete):
                 self._sent_all = complete
             case ResponseHead(status_code=status, headers=headers, original_content_length=wire_length):
                 self._answered = True
                 self._accepted = _is_accepted(status)
+                self._drops_body = status in _WITHOUT_BODY_FROM_HERE
                 no_content = self._bodiless or status in (204, 304)
                 length = content_length(headers) if wire_length is None else wire_length
                 self._remaining = 0 if no_content else length
@@ -72,6 +87,13 @@ class Remainder:
             case _:
                 pass
         return self.decide()
+
+    def _begin_another(self) -> None:
+        """What was answered is asked again, here or elsewhere: nobody wants to know, unless it takes the body along."""
+        if self._answered:
+            self._wants_answer = self._wants_answer and not self._drops_body
+            self._answered = self._sent_all = False
+            self._remaining = None
 
 
 def _is_accepted(status_code: int | None) -> bool:

@@ -14,6 +14,7 @@ from .._model.errors import ReplyError, UnknownNetworkError
 from .._model.events import AuthenticationRequired, ProxyAuthenticationRequired, QuestionEvent, Redirected, SslErrors
 from .._model.messages import (
     AuthenticationQuestion,
+    ConnectionLeased,
     Message,
     ProxyChallenge,
     Question,
@@ -51,6 +52,8 @@ class ReplySink:
         core.enter(message)
         if type(message) is ResponseData and core.must_pause():
             await core.wait_for_room()
+        elif type(message) is ConnectionLeased and not core.state.is_running:
+            await trio.lowlevel.checkpoint_if_cancelled()  # if this was one exchange too many, none of it is sent
 
     async def ask(self, question: Question[A]) -> A | None:
         """See `Sink.ask`. The manager's handler is asked first; if it declines, the reply's reader."""
