@@ -275,13 +275,16 @@ def stubborn(server: Server, error: Exception | None) -> Handler:
     """A scheme's handler that makes something else of being stopped."""
 
     async def handle(request: Request, sink: Sink) -> None:
+        stopped: list[Exception] = []
         try:
             await server(request, sink)
-        except Exception as stopped:
-            with pytest.raises(type(stopped)):
+        except Exception as stop:  # noqa: BLE001 - whatever it is, the handler goes on
+            stopped.append(stop)
+        for reason in stopped:
+            with pytest.raises(type(reason)):
                 await sink.put(PAGE)
             if error is not None:
-                raise error from stopped
+                raise error from reason
 
     return handle
 

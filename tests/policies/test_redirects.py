@@ -184,14 +184,17 @@ def stubborn(server: Handler, error: Exception | None) -> Handler:
     """A handler that makes something else, or nothing, of what stops it; and it goes on to the end."""
 
     async def handle(request: Request, sink: Sink) -> None:
+        stopped: list[Exception] = []
         try:
             await server(request, sink)
-        except Exception as stopped:
+        except Exception as stop:  # noqa: BLE001 - whatever it is, the handler goes on
+            stopped.append(stop)
+        for reason in stopped:
             await handler_of(put(RequestProgress(1)))(request, sink)
-            with pytest.raises(type(stopped)):
+            with pytest.raises(type(reason)):
                 await sink.put(PIECE)
             if error is not None:
-                raise error from stopped
+                raise error from reason
 
     return handle
 

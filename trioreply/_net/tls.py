@@ -311,18 +311,21 @@ class TlsStream:
                 await self._receive()
             await self._flush()
             self._is_torn = False
-        except ssl.SSLCertVerificationError as error:
-            await self._send_alert()
-            peer_chain, built_chain = _chains(self._tls)
-            verdict = Verdict(error.verify_code, error.verify_message)
-            raise CertificateRefused(verdict, peer_chain=peer_chain, built_chain=built_chain) from error
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError, trio.BrokenResourceError) as error:
             raise RemoteHostClosedError("Connection closed: the server ended it during the TLS handshake") from error
         except ssl.SSLError as error:
-            await self._send_alert()
-            raise SslHandshakeFailedError(
-                f"SSL handshake failed: Error during SSL handshake: {_explain(error)}"
-            ) from error
+            failure = error
+        else:
+            return
+        await self._send_alert()
+        raise self._failed(failure) from failure
+
+    def _failed(self, error: ssl.SSLError) -> CertificateRefused | SslHandshakeFailedError:
+        if not isinstance(error, ssl.SSLCertVerificationError):
+            return SslHandshakeFailedError(f"SSL handshake failed: Error during SSL handshake: {_explain(error)}")
+        peer_chain, built_chain = _chains(self._tls)
+        verdict = Verdict(error.verify_code, error.verify_message)
+        return CertificateRefused(verdict, peer_chain=peer_chain, built_chain=built_chain)
 
     def _advance(self) -> bool:
         try:

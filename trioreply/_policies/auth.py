@@ -192,6 +192,7 @@ class _Watch(WrappedSink):
             ContentReSendError: there are, and the body cannot be sent a second time.
             AuthenticationRequiredError: the application's answer cannot be sent.
         """
+        failure: ReplyError | None = None
         try:
             self._credentials = await self._decide(demand.talk)
             if self._credentials is not None and not is_rewindable(self._request.body):
@@ -199,11 +200,12 @@ class _Watch(WrappedSink):
                     "the server wants credentials, and the body cannot be sent a second time; give it as bytes, or as "
                     "a path, or send the credentials with the request"
                 )
-        except ReplyError:
+        except ReplyError as error:
+            failure = error
+        if self._credentials is None or failure is not None:
             await self._release(demand)
-            raise
-        if self._credentials is None:
-            await self._release(demand)
+        if failure is not None:
+            raise failure
         return self._credentials is not None
 
     async def _decide(self, talk: Conversation) -> Attempt | None:
