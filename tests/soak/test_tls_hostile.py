@@ -11,41 +11,12 @@ from __future__ import annotations
 import random
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterator
 from itertools import chain, islice, repeat
-from pathlib import Path
 
 import pytest
 import trio
-from attrs import frozen
 from trio.testing import MockClock
-
-import trioreply
-from tests import certificates
-from trioreply import (
-    Manager,
-    NetworkError,
-    RemoteHostClosedError,
-    ReplyError,
-    SslConfiguration,
-    SslErrors,
-    SslHandshakeFailedError,
-    UnknownNetworkError,
-)
-from trioreply._net.tls import TlsError
-from trioreply.errors import TimeoutError as ReplyTimeoutError
-from trioreply.testing import (
-    MemoryNetwork,
-    OriginResponse,
-    ServedStream,
-    ServerTls,
-    open_origin,
-    run_sync_inline,
-    serve_streams,
-)
-from trioreply.testing.leaks import Snapshot
-from trioreply.testing.serving import transport_of
 
 from .tls_forgery import (
     Content,
@@ -60,126 +31,25 @@ from .tls_forgery import (
     handshake_message,
     plain_record,
 )
+from .tls_world import (
+    CONNECT_SECONDS,
+    HEAD,
+    MANY,
+    RESPONSE,
+    TLS_1_2,
+    TLS_1_3,
+    VERSIONS,
+    Script,
+    World,
+    forge,
+    honest,
+    world,
+)
 from .watching import is_at_rest
 
+__all__ = ("forge", "world")  # fixtures of these tests
+
 pytestmark = pytest.mark.soak
-
-TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-VERSIONS = pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["TLSv1.2", "TLSv1.3"])
-
-CONNECT_SECONDS = 10.0
-TRANSFER_SECONDS = 15.0
-ALL_SECONDS = CONNECT_SECONDS + TRANSFER_SECONDS + 5
-BODY = b"what was promised"
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
-RESPONSE = HEAD % len(BODY) + BODY
-MANY = 20_000
-"""Records of a flood that comes at once."""
-
-Script = Callable[[ForgedEnd], Awaitable[None]]
-
-
-def trust() -> SslConfiguration:
-    """Whom all managers here trust."""
-    return SslConfiguration(ca_certificates=[certificates.issued().root], use_system_ca=False)
-
-
-def sound_tls() -> ServerTls:
-    """A server that does nothing wrong."""
-    served = certificates.issued(certificates.server("sound.test", "127.0.0.1"))
-    return ServerTls.from_pem(served.chain, served.key)
-
-
-@frozen
-class World:
-    """A manager, and two servers: a sound one, and one that plays a script."""
-
-    manager: Manager
-    network: MemoryNetwork
-    sound_url: str
-
-    @asynccontextmanager
-    async def play(
-        self, script: Script, forge: Forge, version: ssl.TLSVersion, faults: list[Fault | None] | None = None
-    ) -> AsyncIterator[tuple[str, list[Wire]]]:
-        """Serve each connection by ``script``, with the last of ``faults``; gives the URL, and all wires."""
-        wires: list[Wire] = []
-
-        async def serve(stream: ServedStream) -> None:
-            wires.append(Wire(transport_of(stream), faults[-1] if faults else None))
-            with suppress(EndOfScene):
-                await script(forge.end(wires[-1], version))
-
-        async with serve_streams(serve, network=self.network, host=certificates.HOST) as url:
-            yield url.replace("http://", "https://") + ":80/", wires
-
-    async def outcome(self, url: str) -> str:
-        """What became of a GET: ``success``, or the name of its error.
-
-        Raises:
-            AssertionError: it was no typed error, or brought something else than was promised.
-            trio.TooSlowError: it took longer than its timeouts allow.
-        """
-        error: ReplyError | None = None
-        with trio.fail_after(ALL_SECONDS):
-            try:
-                assert (await self.manager.fetch(url)).body == BODY
-            except ReplyError as caught:
-                error = caught
-        assert error is None or is_typed(error), repr(error)
-        return "success" if error is None else type(error).__name__
-
-    async def check(self) -> None:
-        """The manager is at rest, keeps nothing but a connection to the sound server, and can use that.
-
-        Raises:
-            AssertionError: it is not so.
-        """
-        assert is_at_rest(self.manager)
-        assert set(self.manager.statistics().connections) <= {self.sound_url}
-        assert (await self.manager.fetch(self.sound_url)).body == BODY
-
-
-def is_typed(error: ReplyError) -> bool:
-    """Whether it says what happened, and is no disguise of an exception that nobody expected."""
-    if isinstance(error, UnknownNetworkError):
-        return isinstance(error.__cause__, TlsError)
-    return isinstance(error, RemoteHostClosedError | SslHandshakeFailedError | ReplyTimeoutError)
-
-
-@pytest.fixture
-async def world(autojump_clock: MockClock) -> AsyncIterator[World]:
-    """A world in memory, on a clock that jumps."""
-    async with (
-        MemoryNetwork() as network,
-        open_origin({"/": OriginResponse(body=BODY)}, network=network, host="sound.test", tls=sound_tls()) as origin,
-        trioreply.open_manager(
-            resolver=network,
-            dialer=network,
-            run_sync=run_sync_inline,
-            ssl=trust(),
-            connect_timeout=CONNECT_SECONDS,
-            transfer_timeout=TRANSFER_SECONDS,
-        ) as manager,
-    ):
-        world = World(manager, network, str(origin.url()).rstrip("/") + ":443")
-        yield world
-        await world.check()
-
-
-@pytest.fixture
-def forge(tmp_path: Path) -> Forge:
-    """With the usual certificate."""
-    return Forge(tmp_path)
-
-
-async def honest(end: ForgedEnd) -> None:
-    """A script without guile; what happens to it is the wire's fault."""
-    await end.do_handshake()
-    await end.receive_request()
-    await end.send(RESPONSE)
-    await end.read_on()
-
 
 # Every byte of a handshake, and of the response after it
 
@@ -259,7 +129,7 @@ async def test_a_flood_in_place_of_a_handshake(
         await pour(end.wire, BEFORE[what](), rhythm)
 
     async with world.play(script, forge, TLS_1_2) as (url, _):
-        assert await world.outcome(url) in {"SslHandshakeFailedError", "TimeoutError"}
+        assert await world.outcome(url, CONNECT_SECONDS + 1) in {"SslHandshakeFailedError", "TimeoutError"}
 
 
 async def pour(wire: Wire, records: Iterator[bytes], rhythm: str) -> None:
@@ -292,7 +162,7 @@ async def test_garbage_in_place_of_a_handshake(autojump_clock: MockClock, world:
 
     async with world.play(script, forge, TLS_1_2) as (url, _):
         for _ in range(500):
-            outcomes[await world.outcome(url)] += 1
+            outcomes[await world.outcome(url, CONNECT_SECONDS + 1)] += 1
     assert set(outcomes) == {"SslHandshakeFailedError", "TimeoutError", "RemoteHostClosedError"}
 
 
@@ -344,15 +214,17 @@ def _key_updates(sealer: Sealer, *, requested: bool) -> Iterator[bytes]:
         yield sealer.update(requested=requested)
 
 
-def is_possible(what: str, version: ssl.TLSVersion) -> bool:
-    """Whether that flood exists in that version."""
-    return version is TLS_1_3 or not what.startswith("key updates")
+AFTER_IN = [
+    pytest.param(what, version, id=f"{what}-{version.name}")
+    for what in AFTER
+    for version in (TLS_1_2, TLS_1_3)
+    if version is TLS_1_3 or not what.startswith("key updates")
+]
 
 
-@VERSIONS
 @pytest.mark.parametrize("rhythm", ["at once", "slowly"])
 @pytest.mark.parametrize("reads", [True, False], ids=["reading", "deaf"])
-@pytest.mark.parametrize("what", AFTER)
+@pytest.mark.parametrize(("what", "version"), AFTER_IN)
 async def test_a_flood_in_a_response(
     what: str,
     *,
@@ -364,8 +236,6 @@ async def test_a_flood_in_a_response(
     forge: Forge,
 ) -> None:
     """Records that bring nothing are no progress, whether the server takes our answers to them or not."""
-    if not is_possible(what, version):
-        return
 
     async def script(end: ForgedEnd) -> None:
         await end.do_handshake()
@@ -495,138 +365,3 @@ async def test_tls_s_own_affairs_while_idle(autojump_clock: MockClock, world: Wo
             await trio.sleep(1)
         assert len(wires) == 1
         world.manager.clear_connections()
-
-
-# Certificates
-
-
-def extras(number: int) -> bytes:
-    """Certificates that have to do with nothing."""
-    return certificates.issued(certificates.server("other.test")).chain * number
-
-
-def stairs(height: int) -> bytes:
-    """A server's certificate below so many authorities, each certified by the next, the last one by the root."""
-    names = [f"Step {number}" for number in range(height)] + [certificates.ROOT.common_name]
-    parts = [certificates.certificate(certificates.SERVER, names[0])]
-    for number in range(height):
-        step = certificates.Identity(names[number], is_ca=True)
-        parts.append(certificates.certificate(step, names[number + 1]))
-    return b"".join(parts)
-
-
-def many_names(number: int) -> bytes:
-    """A certificate for very many hosts."""
-    names = (*(f"host{n}.test" for n in range(number)), certificates.HOST)
-    return certificates.issued(certificates.server(*names)).chain
-
-
-CHAINS: dict[str, tuple[Callable[[], bytes], str]] = {
-    "50 extras": (lambda: certificates.issued().chain + extras(50), "success"),
-    "1000 extras": (lambda: certificates.issued().chain + extras(1000), "SslHandshakeFailedError"),
-    "20 deep": (lambda: stairs(20), "success"),
-    "150 deep": (lambda: stairs(150), "SslHandshakeFailedError"),
-    "1000 names": (lambda: many_names(1000), "success"),
-    "another's": (lambda: certificates.issued(certificates.server("other.test")).chain, "SslHandshakeFailedError"),
-    "the same 100 times": (lambda: certificates.issued().chain * 100, "success"),
-}
-
-
-@VERSIONS
-@pytest.mark.parametrize("what", CHAINS)
-async def test_a_giant_chain(
-    what: str, *, version: ssl.TLSVersion, autojump_clock: MockClock, world: World, tmp_path: Path
-) -> None:
-    """Chains that are long, deep or broad are verified as any other, or refused as typed errors; so is the next one."""
-    make, expected = CHAINS[what]
-    async with world.play(honest, Forge(tmp_path, make()), version) as (url, _):
-        for _ in range(2):
-            assert await world.outcome(url) == expected
-            world.manager.clear_connections()
-
-
-@VERSIONS
-@pytest.mark.parametrize("what", ["50 extras", "20 deep", "1000 names", "the same 100 times"])
-async def test_a_giant_chain_of_a_stranger(
-    what: str, *, version: ssl.TLSVersion, autojump_clock: MockClock, world: World, tmp_path: Path
-) -> None:
-    """Not trusted, such a chain is shown whole, and can be ignored as any other."""
-    make, _ = CHAINS[what]
-    nobody = SslConfiguration(use_system_ca=False)
-    async with world.play(honest, Forge(tmp_path, make()), version) as (url, _):
-        shown = []
-        async with world.manager.get(url, ssl=nobody) as reply:
-            async for event in reply:
-                if isinstance(event, SslErrors):
-                    shown.append(event)
-                    reply.ignore_ssl_errors(event.errors)
-            assert reply.error is NetworkError.NO_ERROR
-            assert reply.read() == BODY
-        assert len(shown) == 1
-        assert len(shown[0].peer_chain) == make().count(b"-----BEGIN")
-        world.manager.clear_connections()
-
-
-# Servers that never let us rest
-
-RESTLESS: dict[str, tuple[ssl.TLSVersion, str]] = {
-    "hello requests before": (TLS_1_2, "before"),
-    "hello requests after": (TLS_1_2, "hello requests"),
-    "empty messages": (TLS_1_2, "warnings"),
-    "session tickets": (TLS_1_3, "session tickets"),
-    "key updates": (TLS_1_3, "key updates"),
-    "key updates to be answered": (TLS_1_3, "key updates to be answered"),
-}
-
-
-@pytest.mark.parametrize("what", RESTLESS)
-async def test_a_flood_that_never_pauses(what: str, tmp_path: Path) -> None:
-    """Timeouts hold, and others get their turn, while records come quicker than they can be read: on a real socket.
-
-    On a real clock, too, since a mock clock stands still while anybody is busy.
-    """
-    version, name = RESTLESS[what]
-    forge = Forge(tmp_path)
-
-    async def serve(stream: ServedStream) -> None:
-        end = forge.end(Wire(transport_of(stream)), version)
-        try:
-            await restless(end, name)
-        except* EndOfScene:
-            pass
-
-    with trio.fail_after(60):
-        snapshot = Snapshot.take()
-        async with (
-            serve_streams(serve) as url,
-            open_origin({"/": OriginResponse(body=BODY)}, tls=sound_tls()) as sound,
-            trioreply.open_manager(ssl=trust(), connect_timeout=0.5, transfer_timeout=0.5) as manager,
-        ):
-            async with manager.get(url.replace("http:", "https:")) as reply:
-                if name != "before":
-                    await reply.wait_metadata()
-                assert (await manager.fetch(sound.url(), connect_timeout=20, transfer_timeout=20)).body == BODY
-                assert await reply.wait_finished() in {NetworkError.TIMEOUT, NetworkError.UNKNOWN_NETWORK}
-            assert is_at_rest(manager)
-        await snapshot.assert_nothing_new(grace=5)
-
-
-async def restless(end: ForgedEnd, name: str) -> None:
-    """Send without a pause, and read all answers.
-
-    Raises:
-        EndOfScene: the client has had enough; in a group.
-    """
-    async with trio.open_nursery() as nursery:
-        if name == "before":
-            await end.wire.receive()
-            records = BEFORE["hello requests"]()
-        else:
-            await end.do_handshake()
-            await end.receive_request()
-            sealer = end.sealer()
-            await end.wire.send(sealer.seal(Content.APPLICATION_DATA, RESPONSE[:50]))
-            nursery.start_soon(end.read_on)
-            records = AFTER[name](sealer)
-        for record in records:
-            await end.wire.send(record)

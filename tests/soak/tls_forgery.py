@@ -283,7 +283,10 @@ class ForgedEnd:
         received = b""
         while b"\r\n\r\n" not in received:
             try:
-                received += self._tls.read(65536)
+                piece = self._tls.read(65536)
+                if not piece:
+                    raise EndOfScene  # a close_notify
+                received += piece
             except ssl.SSLWantReadError:
                 self._incoming.write(await self.wire.receive())
             except ssl.SSLError as error:
