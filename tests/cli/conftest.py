@@ -5,26 +5,36 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import TextIO, TypeVar
 
 import pytest
 import trio
 
+from trioreply._cli.app import main
+from trioreply._cli.certificates import QUESTION
 from trioreply.testing import (
     Origin,
+    OriginHandler,
     OriginRequest,
     OriginResponse,
     ReceiveRequest,
+    Routes,
     ScriptedPeer,
     Send,
+    ServerTls,
     open_origin,
     serve_peer,
 )
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""What steers a terminal."""
 
 HALF = b"0123456789abcdef" * 256
 """What `/short`, `/stall` and their like send of a body twice as long."""
@@ -142,6 +152,13 @@ def in_a_thread(opened: AbstractAsyncContextManager[T]) -> Iterator[T]:
         thread.join()
 
 
+@contextlib.contextmanager
+def serving(routes: Routes | OriginHandler, tls: ServerTls | None = None) -> Iterator[Origin]:
+    """An origin on loopback, perhaps secured, in a thread of its own."""
+    with in_a_thread(open_origin(routes, tls=tls)) as origin:
+        yield origin
+
+
 @asynccontextmanager
 async def open_website() -> AsyncIterator[Website]:
     """The origin for most of these tests."""
@@ -177,8 +194,8 @@ class Terminal:
         self.keyboard: TextIO = os.fdopen(os.dup(slave), encoding="utf-8")
         """Read here."""
         self._received = bytearray()
-        self._expected = b""
-        self._then: Callable[[], None] = lambda: None
+        self._script: list[tuple[bytes, Callable[[], None]]] = []
+        self._seen = 0
         self._reader = threading.Thread(target=self._receive)
         self._reader.start()
 
@@ -187,8 +204,8 @@ class Terminal:
         os.write(self._master, keys.encode())
 
     def when(self, text: str, then: Callable[[], None]) -> None:
-        """Call ``then`` in another thread when ``text`` is shown, once."""
-        self._expected, self._then = text.encode(), then
+        """Call ``then`` in another thread when ``text`` is shown, once, and after what was to be waited for before."""
+        self._script.append((text.encode(), then))
 
     def shown(self) -> str:
         """End the terminal; gives all that was written, escape sequences included."""
@@ -208,9 +225,51 @@ class Terminal:
         with contextlib.suppress(OSError):  # EIO: the other side is closed
             while piece := os.read(self._master, 4096):
                 self._received.extend(piece)
-                if self._expected and self._expected in self._received:
-                    self._expected = b""
-                    self._then()
+                while self._script and (at := self._received.find(self._script[0][0], self._seen)) >= 0:
+                    text, then = self._script.pop(0)
+                    self._seen = at + len(text)
+                    then()
+
+
+class Person:
+    """Somebody who can be asked: standard input and standard error are their terminal."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self.when = terminal.when
+        self.keyboard = terminal.keyboard
+
+    def answers(self, keys: str, question: str = QUESTION) -> None:
+        """Press ``keys`` when the question comes."""
+        self.when(question, lambda: self._terminal.type(keys))
+
+    def runs(self, argv: list[str], **streams: TextIO | None) -> int:
+        """Run the command at the terminal, or with other ``streams``."""
+        stdin = streams.get("stdin", self._terminal.keyboard)
+        stderr = streams.get("stderr", self._terminal.stream)
+        with standard_input(stdin), contextlib.redirect_stderr(stderr):
+            return main(argv)
+
+    def sees(self) -> str:
+        """End the terminal; gives all that was shown, without what only makes it beautiful."""
+        return ESCAPES.sub("", self._terminal.shown())
+
+
+@pytest.fixture
+def person(terminal: Terminal) -> Person:
+    """Somebody at a terminal of 80 columns."""
+    return Person(terminal)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Callable[[str, bytes], str]:
+    """Writes a file, and gives its path."""
+
+    def write(name: str, content: bytes) -> str:
+        (tmp_path / name).write_bytes(content)
+        return str(tmp_path / name)
+
+    return write
 
 
 @pytest.fixture

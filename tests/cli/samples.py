@@ -162,11 +162,20 @@ SAMPLES = [
         "Basic a realm",
         {"url": "http://h/p", "challenge": CHALLENGE_RECORD},
     ),
+    Sample(
+        AuthenticationRequired(URL_WITH_PASSWORD, Challenge("Digest", "", {}, previous_user="me")),
+        "Digest; 'me' was not accepted",
+        {
+            "url": "http://h/p",
+            "challenge": {"scheme": "Digest", "realm": "", "parameters": [], "previous_user": "me"},
+        },
+    ),
     Sample(RequestSent(), "", {}),
     Sample(Informational(103, HEADERS), "103, 2 headers", {"status_code": 103, "headers": PAIRS}),
     Sample(Redirected(302, URL_WITH_PASSWORD), "302 to http://h/p", {"status_code": 302, "url": "http://h/p"}),
     Sample(Redirected(302, URL("http://h/")), "302 to http://h/", {"status_code": 302, "url": "http://h/"}),
     Sample(Retrying(2, 0.5, "503"), "attempt 2 in 0.5 s: 503", {"attempt": 2, "delay": 0.5, "reason": "503"}),
+    Sample(Retrying(3, 1 / 3, "x"), "attempt 3 in 0.333 s: x", {"attempt": 3, "delay": 1 / 3, "reason": "x"}),
     Sample(MetaDataChanged(200, HEADERS), "200, 2 headers", {"status_code": 200, "headers": PAIRS}),
     Sample(
         MetaDataChanged(None, Request("http://h/", headers={"A": "1"}).headers),

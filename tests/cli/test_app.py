@@ -17,8 +17,8 @@ from trioreply._cli.exits import Exit
 from trioreply._cli.transfer import head_lines
 from trioreply.testing import OriginResponse, open_origin
 
-from .conftest import HALF, Terminal, Website
-from .test_render import ESCAPES, without_rich
+from .conftest import ESCAPES, HALF, Terminal, Website
+from .test_render import without_rich
 
 Output = pytest.CaptureFixture[bytes]
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 import pytest
 import trio
@@ -19,6 +17,7 @@ import trioreply
 from tests import certificates
 from trioreply import Certificate, SslError, SslErrorCode, SslErrors
 from trioreply._cli.app import main
+from trioreply._cli.asking import Dialogue
 from trioreply._cli.certificates import QUESTION, TITLE, certificate_rows, judge_certificates
 from trioreply._cli.exits import Exit
 from trioreply._cli.files import StandardInput
@@ -26,8 +25,8 @@ from trioreply._cli.render import open_printer
 from trioreply._cli.tls_options import OnBadCertificate
 from trioreply.testing import Authority, Origin, OriginResponse, SelfSigned, ServerTls, open_origin
 
-from .conftest import Terminal, in_a_thread, standard_input
-from .test_render import ESCAPES, without_rich
+from .conftest import Person, in_a_thread, serving
+from .test_render import without_rich
 
 Output = pytest.CaptureFixture[bytes]
 
@@ -54,58 +53,11 @@ SHOWN = f"""\
 """
 
 
-@contextlib.contextmanager
-def serving(tls: ServerTls) -> Iterator[Origin]:
-    """An origin on loopback, secured like this, in a thread of its own."""
-    with in_a_thread(open_origin(ROUTES, tls=tls)) as origin:
-        yield origin
-
-
 @pytest.fixture
 def device() -> Iterator[Origin]:
     """A device that vouches for itself."""
-    with serving(DEVICE.serve()) as origin:
+    with serving(ROUTES, DEVICE.serve()) as origin:
         yield origin
-
-
-class Person:
-    """Somebody who can be asked: standard input and standard error are their terminal."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self.when = terminal.when
-
-    def answers(self, keys: str) -> None:
-        """Press ``keys`` when the question comes."""
-        self.when(QUESTION, lambda: self._terminal.type(keys))
-
-    def runs(self, argv: list[str], **streams: TextIO | None) -> int:
-        """Run the command at the terminal, or with other ``streams``."""
-        stdin = streams.get("stdin", self._terminal.keyboard)
-        stderr = streams.get("stderr", self._terminal.stream)
-        with standard_input(stdin), contextlib.redirect_stderr(stderr):
-            return main(argv)
-
-    def sees(self) -> str:
-        """End the terminal; gives all that was shown, without what only makes it beautiful."""
-        return ESCAPES.sub("", self._terminal.shown())
-
-
-@pytest.fixture
-def person(terminal: Terminal) -> Person:
-    """Somebody at a terminal of 80 columns."""
-    return Person(terminal)
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Callable[[str, bytes], str]:
-    """Writes a file, and gives its path."""
-
-    def write(name: str, content: bytes) -> str:
-        (tmp_path / name).write_bytes(content)
-        return str(tmp_path / name)
-
-    return write
 
 
 def test_script_is_never_asked(device: Origin, capfdbinary: Output) -> None:
@@ -260,7 +212,7 @@ PASSWORD = "open sesame"
 def picky() -> Iterator[Origin]:
     """A server with a good certificate that wants one of its clients, too, and speaks TLS 1.2."""
     tls = AUTHORITY.serve("127.0.0.1", client_ca=AUTHORITY.certificate_pem, maximum_version=ssl.TLSVersion.TLSv1_2)
-    with serving(tls) as origin:
+    with serving(ROUTES, tls) as origin:
         yield origin
 
 
@@ -356,7 +308,7 @@ def test_what_cannot_be_ignored(
     served = certificates.SAMPLES["for_clients"].make()
     monkeypatch.setenv("SSL_CERT_FILE", files("root.pem", served.root))  # OpenSSL's word for "the system's"
     person.answers("y\n")
-    with serving(ServerTls.from_pem(served.chain, served.key)) as origin:
+    with serving(ROUTES, ServerTls.from_pem(served.chain, served.key)) as origin:
         assert person.runs([origin.url()]) == Exit.TRANSPORT
     assert "cannot be ignored by itself: use --insecure and --pin with the certificate's own pin\n" in person.sees()
 
@@ -399,7 +351,8 @@ def test_rows_steer_nothing(name: str) -> None:
 
 async def judged(reply: trioreply.Reply, keyboard: StandardInput) -> trioreply.NetworkError:
     """How ``reply`` ends when somebody at ``keyboard`` is asked about its certificate."""
-    judge = judge_certificates(open_printer(None), OnBadCertificate.ASK, keyboard)
+    printer = open_printer(None)
+    judge = judge_certificates(printer, OnBadCertificate.ASK, Dialogue(printer, keyboard))
     with trio.fail_after(10):
         async for event in reply:
             await judge(reply, event, 0)

@@ -67,7 +67,7 @@ async def test_output_writes_all() -> None:
 
 
 async def test_unwritable_output_is_explained() -> None:
-    """A file that cannot be written is an error that says which file, why, and what is in it."""
+    """A file that cannot be written is an error that says which file, and why."""
     output = file_output(Path("/dev/full"))
     with pytest.raises(CommandError) as caught:
         await output.write(b"x")

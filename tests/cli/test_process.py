@@ -71,6 +71,15 @@ def test_closed_output(website: Website) -> None:
     assert result.stderr == b"trioreply: standard output is closed; give a file with -o\n"
 
 
+def test_file_that_becomes_too_large(website: Website, tmp_path: Path) -> None:
+    """When a file can be written no further, the message says why, and once how much is in it."""
+    file = tmp_path / "f"
+    result = run("-o", str(file), website.url("/large"), shell="ulimit -f 8; {}")
+    assert result.returncode == Exit.OUTPUT
+    kept = f"; the first 8.0 KiB are in {file}"
+    assert result.stderr.decode() == f"trioreply: cannot write to {file}: File too large{kept}\n"
+
+
 def test_closed_output_for_help() -> None:
     """Without a standard output the help has no place either, which is nobody's mistake."""
     result = run("--help", shell="{} >&-")

@@ -13,9 +13,7 @@ from trio.testing import MockClock
 from trioreply import Direction, ErrorOccurred, Event, Finished, NetworkError, Progress, ReadyRead
 from trioreply._cli.render import Style, is_terminal, open_printer, open_progress, print_event
 
-from .conftest import Terminal
-
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+from .conftest import ESCAPES, Terminal
 
 HALF = Progress(Direction.DOWNLOAD, 512, 1024)
 

@@ -7,6 +7,7 @@ in the middle. It does so once; a second Ctrl-C ends the process the hard way.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -16,11 +17,14 @@ from types import FrameType
 
 import trio
 
+from .. import RedirectPolicy
 from .args import Answer, Demo, Fetch, parse
+from .asking import Dialogue
 from .certificates import judge_certificates
 from .demo import run_demo
 from .exits import CommandError, Exit
 from .files import Output, StandardInput, file_output, standard_output
+from .questions import answer_demands, verify_redirects, with_password
 from .render import Style, is_terminal, open_printer, open_progress
 from .transfer import (
     Nowhere,
@@ -38,6 +42,9 @@ _SIGNALS: dict[int, tuple[Exit, str]] = {
     signal.SIGINT: (Exit.INTERRUPTED, "interrupted"),
     signal.SIGTERM: (Exit.TERMINATED, "terminated"),
 }
+
+# What the library logs, that a file could not be written, is a message of ours in the end, and needs no traceback.
+_SAID_OTHERWISE = logging.NullHandler()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +73,7 @@ def _run(argv: Sequence[str]) -> int:
 
 def _obey(command: Answer | Demo | Fetch) -> int:
     if not isinstance(command, Answer):
+        logging.getLogger("trioreply").addHandler(_SAID_OTHERWISE)
         return trio.run(_perform, command)
     if sys.stdout is not None:
         sys.stdout.write(command.text)
@@ -79,7 +87,9 @@ async def _perform(command: Demo | Fetch) -> int:
             return Exit.OK if await run_demo(open_printer(sys.stdout)) else Exit.FAILED
         output = stack.enter_context(closing(_output(command)))
         kept = output.kept
-        watchers = _watchers(command, output, stack)
+        dialogue = _dialogue(command)
+        command = await with_password(command, dialogue)
+        watchers = _watchers(command, output, stack, dialogue=dialogue)
         try:
             await transfer(command, watchers)
         except CommandError as error:
@@ -97,12 +107,15 @@ def _output(command: Fetch) -> Output:
     return standard_output() if command.output is None else file_output(command.output)
 
 
-def _watchers(command: Fetch, output: Output, stack: ExitStack) -> list[Watcher]:
+def _watchers(command: Fetch, output: Output, stack: ExitStack, *, dialogue: Dialogue | None) -> list[Watcher]:
     """Who shall be told of the events; what has to be ended afterwards is put on ``stack``."""
     watchers = []
+    if _wants_progress(command) and sys.stderr is not None:
+        # First, so that it is out of the way when somebody is asked.
+        watchers.append(show_progress(stack.enter_context(open_progress(sys.stderr))))
     if command.verbose:
         watchers.append(print_events(open_printer(sys.stderr)))
-    watchers.append(judge_certificates(open_printer(sys.stderr), command.on_bad_certificate, _keyboard()))
+    watchers += _judges(command, dialogue)
     if command.events:
         watchers.append(write_events(standard_output()))
     if command.show_head:
@@ -110,14 +123,25 @@ def _watchers(command: Fetch, output: Output, stack: ExitStack) -> list[Watcher]
     # With events or a head on standard output, a body has a place of its own or none.
     has_place = command.output is not None if command.events else not command.show_head
     watchers.append(write_body(output if has_place else Nowhere()))
-    if _wants_progress(command) and sys.stderr is not None:
-        watchers.append(show_progress(stack.enter_context(open_progress(sys.stderr))))
     return watchers
 
 
-def _keyboard() -> StandardInput | None:
-    """Where somebody can answer who can also read the question."""
-    return StandardInput(sys.stdin.fileno()) if is_terminal(sys.stdin) and is_terminal(sys.stderr) else None
+def _judges(command: Fetch, dialogue: Dialogue | None) -> list[Watcher]:
+    """Who answers the questions of a transfer."""
+    judges = [judge_certificates(open_printer(sys.stderr), command.on_bad_certificate, dialogue)]
+    if dialogue is not None:
+        if not command.has_credentials or command.user is not None:
+            judges.append(answer_demands(dialogue))
+        if command.request.redirect_policy is RedirectPolicy.USER_VERIFIED:
+            judges.append(verify_redirects(dialogue))
+    return judges
+
+
+def _dialogue(command: Fetch) -> Dialogue | None:
+    """Whom to ask: somebody who can type, and can also read the question."""
+    if command.is_input_taken or not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        return None
+    return Dialogue(open_printer(sys.stderr), StandardInput(sys.stdin.fileno()))
 
 
 def _wants_progress(command: Fetch) -> bool:

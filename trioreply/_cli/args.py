@@ -8,7 +8,6 @@ is refused before anything is sent.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -16,10 +15,13 @@ from typing import NoReturn
 from attrs import frozen
 
 from .. import Operation, Request, __version__
+from .body_options import add_body_options, content, has_content, is_input_taken
 from .exits import MEANINGS, CommandError, Exit
-from .files import request_body
+from .kinds import seconds
 from .tls_options import NAMES as TLS_NAMES
 from .tls_options import OnBadCertificate, add_tls_options, on_bad_certificate, ssl_configuration
+from .web_options import NAMES as WEB_NAMES
+from .web_options import Keeping, add_web_options, keeping, netrc, user_without_password, web_fields
 
 DESCRIPTION = "Fetch a URL, and show every phase of it."
 
@@ -29,7 +31,9 @@ examples:
   trioreply -o big.iso http://example.org/big.iso    save a file, with progress
   trioreply -v http://example.org/                   watch it happen
   trioreply --events URL | jq .event                 the same, for programs
-  trioreply -H 'Content-Type: text/plain' -d hello http://example.org/
+  trioreply --json '{"answer": 42}' http://example.org/api
+  trioreply -F name=me -F photo=@me.jpg http://example.org/form
+  trioreply -u me -b jar.txt -c jar.txt http://example.org/private
   tar cz . | trioreply -X PUT -d @- http://example.org/backup.tgz
   trioreply demo                                     see six transfers, offline
 """
@@ -38,8 +42,8 @@ _NAMES = {
     "url": "URL",
     "headers": "-H/--header",
     "verb": "-X/--request",
-    "body": "-d/--data",
     **TLS_NAMES,
+    **WEB_NAMES,
 }
 """From the library's fields to what the user typed."""
 
@@ -70,6 +74,18 @@ class Fetch:
     max_time: float | None
     """Seconds for the transfer as a whole."""
     on_bad_certificate: OnBadCertificate
+    user: str | None
+    """Who logs in with a password that is yet to be asked for."""
+    netrc: bool | Path
+    keeping: Keeping
+    is_input_taken: bool
+    """Whether standard input is sent, so that nobody can answer there."""
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the command line says who we are."""
+        request = self.request
+        return request.auth is not None or "Authorization" in request.headers or request.url.raw_password is not None
 
 
 class _AnswerError(Exception):
@@ -109,6 +125,7 @@ def _fetch(options: argparse.Namespace) -> Fetch:
     _check_combination(options)
     try:
         request = _request(options)
+        kept = keeping(options, request.url)
     except (ValueError, TypeError) as error:
         field, _, rest = str(error).partition(":")
         raise CommandError(f"{_NAMES.get(field, field)}:{rest}", Exit.USAGE) from error
@@ -120,6 +137,10 @@ def _fetch(options: argparse.Namespace) -> Fetch:
         show_head=options.head and not options.events,
         max_time=options.max_time,
         on_bad_certificate=on_bad_certificate(options),
+        user=user_without_password(options),
+        netrc=netrc(options),
+        keeping=kept,
+        is_input_taken=is_input_taken(options),
     )
 
 
@@ -139,27 +160,32 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("-h", "--help", action=_Say, nargs=0, help="print this")
     parser.add_argument("--version", action=_Say, nargs=0, const=f"trioreply {__version__}\n", help="print the version")
     asking = parser.add_argument_group("what is asked")
-    asking.add_argument("-X", "--request", metavar="METHOD", help="the method; default GET, and POST with --data")
+    asking.add_argument("-X", "--request", metavar="METHOD", help="the method; default GET, and POST with a body")
     asking.add_argument(
         "-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="a header field; repeatable"
     )
-    asking.add_argument(
-        "-d", "--data", metavar="DATA", help="the body: text, @FILE, or @- for standard input; sent as it is"
-    )
+    add_body_options(asking)
     asking.add_argument("-I", "--head", action="store_true", help="ask with HEAD, and print the response's head")
+    asking.add_argument(
+        "--compressed",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="ask for a compressed body and decode it, or neither; it is done by default",
+    )
     shown = parser.add_argument_group("what is shown")
     shown.add_argument("-o", "--output", metavar="FILE", help="write the body to FILE; '-' is standard output")
     shown.add_argument("-v", "--verbose", action="store_true", help="print the events as they come, to standard error")
     shown.add_argument(
         "--events", action="store_true", help="print the events as lines of JSON; the body goes to -o FILE, or nowhere"
     )
+    add_web_options(parser)
     add_tls_options(parser)
     times = parser.add_argument_group("how long it may take")
-    times.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="the longest time without progress")
+    times.add_argument("--timeout", metavar="SECONDS", type=seconds, help="the longest time without progress")
     times.add_argument(
-        "--connect-timeout", metavar="SECONDS", type=_seconds, help="the longest time to connect; default 30"
+        "--connect-timeout", metavar="SECONDS", type=seconds, help="the longest time to connect; default 30"
     )
-    times.add_argument("--max-time", metavar="SECONDS", type=_seconds, help="the longest time for everything")
+    times.add_argument("--max-time", metavar="SECONDS", type=seconds, help="the longest time for everything")
     return parser
 
 
@@ -176,37 +202,24 @@ def make_demo_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return value
-
-
 def _check_combination(options: argparse.Namespace) -> None:
-    if options.head and (options.data is not None or options.request is not None):
-        raise CommandError("-I/--head: it asks with HEAD, so leave -d and -X away", Exit.USAGE)
+    if options.head and (has_content(options) or options.request is not None):
+        raise CommandError("-I/--head: it asks with HEAD, so leave -X and the body away", Exit.USAGE)
 
 
 def _request(options: argparse.Namespace) -> Request:
-    body = None
-    if options.data is not None:
-        try:
-            body = request_body(options.data)
-        except ValueError as error:
-            raise ValueError(f"body: {error}") from error
+    sent = content(options)
+    fields = [_field(text) for text in options.header]
+    own = {name.lower() for name, _ in fields}
     request = Request(
         options.url,
         operation=_operation(options),
-        headers=[_field(text) for text in options.header],
-        body=body,
+        headers=[*fields, *(field for field in sent.headers if field[0].lower() not in own)],
+        body=sent.body,
         transfer_timeout=options.timeout,
         connect_timeout=options.connect_timeout,
         ssl=ssl_configuration(options),
-    )
+    ).replace(**web_fields(options))
     if not request.url.scheme:
         raise ValueError(f"url: {options.url!r} has no scheme; begin it with http://")
     return request if options.request is None else request.replace(verb=options.request)
@@ -215,7 +228,7 @@ def _request(options: argparse.Namespace) -> Request:
 def _operation(options: argparse.Namespace) -> Operation:
     if options.head:
         return Operation.HEAD
-    return Operation.GET if options.data is None else Operation.POST
+    return Operation.POST if has_content(options) else Operation.GET
 
 
 def _field(text: str) -> tuple[str, str]:

@@ -7,12 +7,10 @@ Everything in the table is the server's to choose, so all of it passes through `
 
 from __future__ import annotations
 
-import contextlib
-
 import trio
 
 from .. import Certificate, Event, Reply, SslError, SslErrors
-from .files import StandardInput
+from .asking import Dialogue
 from .render import Printer, Style
 from .tls_options import OnBadCertificate
 from .transfer import Watcher
@@ -22,13 +20,13 @@ TITLE = "The server's certificate cannot be trusted"
 QUESTION = "Go on with this certificate? [y/N] "
 
 
-def judge_certificates(printer: Printer, policy: OnBadCertificate, keyboard: StandardInput | None) -> Watcher:
+def judge_certificates(printer: Printer, policy: OnBadCertificate, dialogue: Dialogue | None) -> Watcher:
     """Show what is wrong with a certificate, and do about it what ``policy`` says.
 
     Args:
-        printer: where to show and to ask.
+        printer: where to show it.
         policy: what to do.
-        keyboard: where the answer is typed; ``None`` if nobody can be asked, and then nothing is.
+        dialogue: who is asked; ``None`` if nobody can be, and then nothing is.
     """
 
     async def watch(reply: Reply, event: Event, _elapsed: float) -> None:
@@ -37,8 +35,8 @@ def judge_certificates(printer: Printer, policy: OnBadCertificate, keyboard: Sta
                 _warn(printer, event)
             else:
                 printer.table(TITLE, certificate_rows(event))
-            if policy is OnBadCertificate.ASK and keyboard is not None:
-                await _ask(printer, keyboard, reply=reply, event=event)
+            if policy is OnBadCertificate.ASK and dialogue is not None:
+                await _ask(dialogue, reply, event)
         await trio.lowlevel.checkpoint()
 
     return watch
@@ -66,21 +64,8 @@ def _warn(printer: Printer, event: SslErrors) -> None:
     printer.line(("trioreply: warning: ", Style.BAD), (warning, Style.PLAIN))
 
 
-async def _ask(printer: Printer, keyboard: StandardInput, *, reply: Reply, event: SslErrors) -> None:
+async def _ask(dialogue: Dialogue, reply: Reply, event: SslErrors) -> None:
     # The library's own timeouts stop while a question is open; a limit on the whole transfer does not.
     with trio.CancelScope(deadline=reply.cancel_scope.deadline):
-        if await _says_yes(printer, keyboard) and reply.is_running:
+        if await dialogue.says_yes(QUESTION) and reply.is_running:
             event.ignore()
-
-
-async def _says_yes(printer: Printer, keyboard: StandardInput) -> bool:
-    """Whether the answer is yes; the end of the input is none."""
-    answer = b""
-    printer.prompt(QUESTION)
-    try:
-        with contextlib.suppress(OSError):  # the terminal has gone
-            answer = await keyboard.receive_some()  # a line: that is what terminals give
-    finally:
-        if not answer.endswith(b"\n"):
-            printer.line()  # nobody pressed Enter, and what comes next needs a line of its own
-    return answer.strip().lower() in (b"y", b"yes")

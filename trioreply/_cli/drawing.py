@@ -82,3 +82,6 @@ class RichBars:
         """See `ProgressDisplay`."""
         if self._tasks:
             self._bars.stop()
+            for task in self._tasks.values():
+                self._bars.remove_task(task)
+            self._tasks.clear()

@@ -37,7 +37,7 @@ MEANINGS = {
     Exit.CONTENT: "the server refused (statuses 4xx)",
     Exit.PROTOCOL: "unknown protocol, bad request (400), or a broken answer",
     Exit.SERVER: "the server failed (statuses 5xx)",
-    Exit.OUTPUT: "the body could not be written",
+    Exit.OUTPUT: "the body, the cookies or the hosts could not be written",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
     Exit.BROKEN_PIPE: "nobody reads our output any more",
     Exit.TERMINATED: "terminated by a signal",
@@ -58,9 +58,17 @@ _ADVICE = {
     NetworkError.TEMPORARY_NETWORK_FAILURE: "check the network connection",
     NetworkError.PROTOCOL_UNKNOWN: "give a URL like http://example.org/",
     NetworkError.PROTOCOL_FAILURE: "the server does not speak HTTP well, and its answer cannot be trusted",
-    NetworkError.AUTHENTICATION_REQUIRED: "send credentials with -H 'Authorization: ...'",
+    NetworkError.AUTHENTICATION_REQUIRED: "log in with --user, or check what you gave",
     NetworkError.CONTENT_NOT_FOUND: "check the path of the URL",
+    NetworkError.TOO_MANY_REDIRECTS: "look with -v whether they go round in circles",
+    NetworkError.INSECURE_REDIRECT: "see with --no-location what is there, or decide with --redirect-policy",
 }
+
+_WORDS = {
+    "max_redirects=": "--max-redirs ",
+    "give it as bytes, or as a path": "give it as text, or as @FILE",
+}
+"""From the library's advice to ours."""
 
 
 class CommandError(Exception):
@@ -81,5 +89,7 @@ def exit_for(error: NetworkError) -> Exit:
 
 def explain(error: NetworkError, message: str) -> str:
     """``message``, a reply's error string, with what can be done about it."""
+    for ours, theirs in _WORDS.items():
+        message = message.replace(ours, theirs)
     advice = _ADVICE.get(error)
     return message if advice is None else f"{message}; {advice}"

@@ -8,10 +8,12 @@ behind would hold at exit.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable
+import termios
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,9 +37,31 @@ class StandardInput:
         wanted = INPUT_PIECE if max_bytes is None else max_bytes
         return await trio.to_thread.run_sync(os.read, self._descriptor, wanted, abandon_on_cancel=True)
 
+    @contextlib.contextmanager
+    def without_echo(self) -> Iterator[None]:
+        """Let the terminal not show what is typed from now on; what was typed before is dropped.
+
+        Raises:
+            OSError: it is no terminal, or one that has gone.
+        """
+        try:
+            usual = termios.tcgetattr(self._descriptor)
+            hidden = [*usual]
+            hidden[3] &= ~termios.ECHO  # the fourth are the local modes
+            # At once, because to wait until everything is shown would be to wait for whoever has stopped the terminal.
+            termios.tcsetattr(self._descriptor, termios.TCSANOW, hidden)
+            termios.tcflush(self._descriptor, termios.TCIFLUSH)
+        except termios.error as error:
+            raise OSError(*error.args) from error
+        try:
+            yield
+        finally:
+            with contextlib.suppress(termios.error):  # it has gone
+                termios.tcsetattr(self._descriptor, termios.TCSANOW, usual)
+
 
 def request_body(text: str) -> bytes | Path | BinaryIO | StandardInput:
-    """The body that ``--data`` stands for: text, ``@FILE``, or ``@-`` for standard input.
+    """The body that ``--data`` and ``--json`` stand for: text, ``@FILE``, or ``@-`` for standard input.
 
     Raises:
         ValueError: the file is not there, or cannot be read.
@@ -45,18 +69,33 @@ def request_body(text: str) -> bytes | Path | BinaryIO | StandardInput:
     if not text.startswith("@"):
         return os.fsencode(text)
     if text == "@-":
-        return _standard_input()
+        return standard_input()
     path = Path(text[1:])
     if path.is_dir() or not os.access(path, os.R_OK):
         raise ValueError(f"{str(path)!r} is not a file that can be read; check the name behind the @")
     return path
 
 
-def _standard_input() -> BinaryIO | StandardInput:
+def standard_input() -> BinaryIO | StandardInput:
+    """Standard input as a body.
+
+    Raises:
+        ValueError: it is closed.
+    """
+    streamed = streamed_input()
+    # A redirected file tells its length, and can be sent twice.
+    return sys.stdin.buffer if sys.stdin.buffer.seekable() else streamed
+
+
+def streamed_input() -> StandardInput:
+    """Standard input as bytes that come while they are sent, whatever it is.
+
+    Raises:
+        ValueError: it is closed.
+    """
     if sys.stdin is None:
         raise ValueError("standard input is closed; give the data, or @FILE")
-    # A redirected file tells its length, and can be sent twice.
-    return sys.stdin.buffer if sys.stdin.buffer.seekable() else StandardInput(sys.stdin.fileno())
+    return StandardInput(sys.stdin.fileno())
 
 
 class Output:
@@ -82,7 +121,7 @@ class Output:
             raise
         except OSError as error:
             reason = error.strerror or str(error)
-            raise CommandError(f"cannot write to {self._name}: {reason}{self.kept()}", Exit.OUTPUT) from error
+            raise CommandError(f"cannot write to {self._name}: {reason}", Exit.OUTPUT) from error
 
     def kept(self) -> str:
         """What a message about a failure adds: how much of the body is there all the same."""

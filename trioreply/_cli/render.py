@@ -68,7 +68,7 @@ class ProgressDisplay(Protocol):
         ...
 
     def close(self) -> None:
-        """Leave the terminal to others."""
+        """Leave the terminal to others. It may be shown again afterwards, below what they have written."""
         ...
 
 

@@ -16,6 +16,7 @@ import re
 from pathlib import Path
 
 from .. import SslConfiguration, VerifyMode
+from .kinds import readable_file
 
 VERSIONS = ("1.0", "1.1", "1.2", "1.3")
 
@@ -63,7 +64,7 @@ def add_tls_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--cacert",
         metavar="FILE",
-        type=_file,
+        type=readable_file,
         action="append",
         default=[],
         help="trust these authorities, too: PEM or DER; repeatable",
@@ -75,8 +76,10 @@ def add_tls_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="the server must have this key; repeatable, then any of them",
     )
-    group.add_argument("-E", "--cert", metavar="FILE", type=_file, help="our certificate, PEM (with its chain) or DER")
-    group.add_argument("--key", metavar="FILE", type=_file, help="its key, if it is not in the same file")
+    group.add_argument(
+        "-E", "--cert", metavar="FILE", type=readable_file, help="our certificate, PEM (with its chain) or DER"
+    )
+    group.add_argument("--key", metavar="FILE", type=readable_file, help="its key, if it is not in the same file")
     group.add_argument(
         "--pass",
         metavar="SOURCE",
@@ -112,9 +115,7 @@ def on_bad_certificate(options: argparse.Namespace) -> OnBadCertificate:
     """What ``options`` want done about a certificate that is not accepted."""
     if options.insecure and not options.pin:
         return OnBadCertificate.GO_ON
-    # What is typed at the terminal is the body then, and no answer.
-    is_input_taken = options.data == "@-"
-    decided = options.insecure or options.cacert or options.pin or is_input_taken
+    decided = options.insecure or options.cacert or options.pin
     return OnBadCertificate.REFUSE if decided else OnBadCertificate.ASK
 
 
@@ -148,13 +149,6 @@ def _check_combination(options: argparse.Namespace) -> None:
         raise ValueError("--pass: there is no key that it could open; give --cert and --key, too")
     if options.tls_min is not None and options.tls_max is not None and options.tls_min > options.tls_max:
         raise ValueError("--tls-min: it is above --tls-max, so there is no version left")
-
-
-def _file(text: str) -> Path:
-    path = Path(text)
-    if path.is_dir() or not os.access(path, os.R_OK):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a file that can be read; check the name")
-    return path
 
 
 def _password(source: str) -> bytes:

@@ -12,12 +12,26 @@ from typing import Protocol
 
 import trio
 
-from .. import Event, Finished, Informational, MetaDataChanged, NetworkError, Progress, ReadyRead, Reply, open_manager
+from .. import (
+    Event,
+    Finished,
+    Informational,
+    Manager,
+    ManagerConfig,
+    MetaDataChanged,
+    NetworkError,
+    Progress,
+    QuestionEvent,
+    ReadyRead,
+    Reply,
+    open_manager,
+)
 from .args import Fetch
 from .exits import CommandError, Exit, exit_for, explain
 from .files import Output
 from .records import json_line
 from .render import Printer, ProgressDisplay, Style, print_event
+from .stores import Stores
 from .tls_options import in_words_of_options, mistake_in_options
 from .wording import printable
 
@@ -41,21 +55,36 @@ class Nowhere:
 
 
 async def transfer(options: Fetch, watchers: Sequence[Watcher]) -> None:
-    """Carry out ``options.request`` and tell the watchers of each event.
+    """Carry out ``options.request`` and tell the watchers of each event; keep what is to be kept, failed or not.
 
     Raises:
-        CommandError: the reply ended with an error, HTTP statuses included; or what a watcher raises.
+        CommandError: the reply ended with an error, HTTP statuses included; what is to be kept cannot be read, or not
+            be written; or what a watcher raises.
     """
-    async with open_manager() as manager, manager.send(options.request) as reply:
-        started = trio.current_time()
-        if options.max_time is not None:
-            reply.cancel_scope.deadline = started + options.max_time
-        async for event in reply:
-            elapsed = trio.current_time() - started
-            for watch in watchers:
-                await watch(reply, event, elapsed)
-        if reply.error is not NetworkError.NO_ERROR:
-            raise _failure(options, reply)
+    stores = Stores(options.keeping)
+    await stores.load()
+    config: ManagerConfig = {"cookie_jar": stores.jar, "hsts": stores.hsts, "netrc": options.netrc}
+    async with open_manager(**config) as manager:
+        outcomes = [await _exchange(manager, options, watchers), await stores.save()]
+    failures = [outcome for outcome in outcomes if outcome is not None]
+    if failures:
+        raise CommandError("; ".join(map(str, failures)), failures[0].code) from failures[0]
+
+
+async def _exchange(manager: Manager, options: Fetch, watchers: Sequence[Watcher]) -> CommandError | None:
+    """The transfer; gives what went wrong."""
+    try:
+        async with manager.send(options.request) as reply:
+            started = trio.current_time()
+            if options.max_time is not None:
+                reply.cancel_scope.deadline = started + options.max_time
+            async for event in reply:
+                elapsed = trio.current_time() - started
+                for watch in watchers:
+                    await watch(reply, event, elapsed)
+            return None if reply.error is NetworkError.NO_ERROR else _failure(options, reply)
+    except CommandError as error:
+        return error
 
 
 def _failure(options: Fetch, reply: Reply) -> CommandError:
@@ -81,13 +110,15 @@ def write_body(output: BytesWriter) -> Watcher:
 
 
 def write_head(output: Output) -> Watcher:
-    """Write status line and fields of each response to ``output``."""
+    """Write status line and fields of each response to ``output``, an empty line between two of them."""
+    between = ""
 
     async def watch(reply: Reply, event: Event, _elapsed: float) -> None:
+        nonlocal between
         if isinstance(event, MetaDataChanged):
-            await output.write(
-                "".join(f"{line}\n" for line in head_lines(reply, event)).encode("utf-8", "surrogateescape")
-            )
+            text = between + "".join(f"{line}\n" for line in head_lines(reply, event))
+            between = "\n"
+            await output.write(text.encode("utf-8", "surrogateescape"))
 
     return watch
 
@@ -115,11 +146,13 @@ def print_events(printer: Printer) -> Watcher:
 
 
 def show_progress(display: ProgressDisplay) -> Watcher:
-    """Show on ``display`` how far it is."""
+    """Show on ``display`` how far it is, unless there is something else to look at: a question, or another place."""
 
     async def watch(_reply: Reply, event: Event, _elapsed: float) -> None:
         if isinstance(event, Progress) and event.done:
             display.show(event)
+        elif isinstance(event, QuestionEvent):
+            display.close()
         await trio.lowlevel.checkpoint()
 
     return watch

@@ -13,6 +13,7 @@ from yarl import URL
 from .. import (
     AuthenticationRequired,
     Certificate,
+    Challenge,
     Encrypted,
     ErrorOccurred,
     Event,
@@ -37,13 +38,13 @@ def details(event: Event) -> str:
         case SocketStartedConnecting() | SslErrors() | Encrypted() | RequestSent():
             text = _about_connection(event)
         case ProxyAuthenticationRequired(challenge=challenge) | AuthenticationRequired(challenge=challenge):
-            text = f"{challenge.scheme} {challenge.realm}".strip()
+            text = _about_challenge(challenge)
         case Informational(status_code=status, headers=headers) | MetaDataChanged(status_code=status, headers=headers):
             text = f"{'no status' if status is None else status}, {len(headers)} header{'s'[: len(headers) != 1]}"
         case Redirected(status_code=status, url=url):
             text = f"{status} to {shown_url(url)}"
         case Retrying(attempt=attempt, delay=delay, reason=reason):
-            text = f"attempt {attempt} in {delay:g} s: {reason}"
+            text = f"attempt {attempt} in {round(delay, 3):g} s: {reason}"
         case ReadyRead(bytes_available=available):
             text = size(available)
         case Progress():
@@ -55,6 +56,11 @@ def details(event: Event) -> str:
         case _:
             assert_never(event)
     return printable(text)
+
+
+def _about_challenge(challenge: Challenge) -> str:
+    asked = f"{challenge.scheme} {challenge.realm}".strip()
+    return asked if challenge.previous_user is None else f"{asked}; {challenge.previous_user!r} was not accepted"
 
 
 def _about_connection(event: SocketStartedConnecting | SslErrors | Encrypted | RequestSent) -> str:
