@@ -85,6 +85,7 @@ class TlsStream:
     """
 
     __slots__ = (
+        "_chains",
         "_failure",
         "_flushed",
         "_incoming",
@@ -115,6 +116,7 @@ class TlsStream:
         self._incoming = incoming
         self._outgoing = outgoing
         self._resumed = resumed
+        self._chains: tuple[tuple[Certificate, ...], tuple[Certificate, ...]] | None = None
         self._on_session = on_session
         self._is_sending = self._is_receiving = self._is_flushing = self._is_closed = False
         self._is_torn = True  # until the handshake is done nothing may be sent, and no farewell is due
@@ -299,10 +301,14 @@ class TlsStream:
         )
 
     def _certificates(self) -> tuple[tuple[Certificate, ...], tuple[Certificate, ...]]:
-        """The chains that the peer sent and that OpenSSL built."""
-        if self._resumed is not None and self._tls.session_reused:
-            return self._resumed.peer_chain, self._resumed.verified_chain
-        return _chains(self._tls)
+        """The chains that the peer sent and that OpenSSL built; they are copied out of OpenSSL once."""
+        if self._chains is None:
+            resumed = self._resumed
+            if resumed is not None and self._tls.session_reused:
+                self._chains = resumed.peer_chain, resumed.verified_chain
+            else:
+                self._chains = _chains(self._tls)
+        return self._chains
 
     async def do_handshake(self) -> None:
         """Agree on a secure channel; once, before anything else. For what it raises see `handshake`."""
