@@ -32,8 +32,8 @@ from .upload import Upload
 CONTINUE_SECONDS = 1.0
 """How long a body is held back for ``100 Continue``; servers that know the word answer at once (RFC 9110 section
 10.1.1)."""
-READ_SIZE = 64 * 1024
-"""What h11 takes quickest in one piece."""
+READ_SIZE = 128 * 1024
+"""What is best or as good as any for h11, in pieces of any size; above, chunks cost four times as much."""
 
 
 class H1Connection:
