@@ -32,19 +32,22 @@ from .upload import Upload
 CONTINUE_SECONDS = 1.0
 """How long a body is held back for ``100 Continue``; servers that know the word answer at once (RFC 9110 section
 10.1.1)."""
-READ_SIZE = 128 * 1024
-"""What is best or as good as any for h11, in pieces of any size; above, chunks cost four times as much."""
+READ_SIZE = 64 * 1024
+"""Bytes asked of a connection: memory for more is got from the system anew each time, which a small response feels."""
+LARGE_READ_SIZE = 128 * 1024
+"""Bytes asked of it while it has as many; above, h11 takes four times as long for chunks."""
 
 
 class H1Connection:
     """A byte stream with an HTTP/1.1 codec on it; one exchange at a time."""
 
-    __slots__ = ("_codec", "_failed", "_stream", "tls")
+    __slots__ = ("_codec", "_failed", "_read_size", "_stream", "tls")
 
     def __init__(self, stream: ByteStream, codec: Codec, tls: TlsInfo | None = None) -> None:
         self._stream = stream
         self._codec = codec
         self._failed = False
+        self._read_size = READ_SIZE
         self.tls = tls
         """See `Connection.tls`."""
 
@@ -150,7 +153,7 @@ class H1Connection:
 
     async def _read(self) -> bytes:
         try:
-            return bytes(await self._stream.receive_some(READ_SIZE))
+            data = bytes(await self._stream.receive_some(self._read_size))
         except TlsError as error:
             raise UnknownNetworkError(str(error)) from error
         except trio.BrokenResourceError as error:
@@ -158,6 +161,8 @@ class H1Connection:
             raise self._judged(RemoteHostClosedError(f"Connection closed: {why}")) from error
         except trio.ClosedResourceError as error:
             raise _closed_by_us() from error
+        self._read_size = LARGE_READ_SIZE if len(data) >= READ_SIZE else READ_SIZE
+        return data
 
     def _judged(self, error: RemoteHostClosedError) -> RemoteHostClosedError:
         error.resendable = not self._codec.response_started
