@@ -244,11 +244,11 @@ class Person:
         self.when(question, lambda: self._terminal.type(keys))
 
     def runs(self, argv: list[str], **streams: TextIO | None) -> int:
-        """Run the command at the terminal, or with other ``streams``."""
+        """Run the command at the terminal, or with other ``streams``; not for ever, if an answer is still missing."""
         stdin = streams.get("stdin", self._terminal.keyboard)
         stderr = streams.get("stderr", self._terminal.stream)
         with standard_input(stdin), contextlib.redirect_stderr(stderr):
-            return main(argv)
+            return main(["--max-time", "20", *argv])
 
     def sees(self) -> str:
         """End the terminal; gives all that was shown, without what only makes it beautiful."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,6 +98,26 @@ def test_full_disk(website: Website, capfdbinary: Output) -> None:
     """An output that cannot be written stops the transfer, with a code of its own."""
     assert main(["-o", "/dev/full", website.url("/large")]) == Exit.OUTPUT
     assert capfdbinary.readouterr().err == b"trioreply: cannot write to /dev/full: No space left on device\n"
+
+
+@contextlib.contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """As on a disk that becomes full."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+def test_disk_that_becomes_full(website: Website, tmp_path: Path, capfdbinary: Output) -> None:
+    """When a file can be written no further, the message says why, and once how much is in it."""
+    file = tmp_path / "f"
+    with no_file_larger_than(256 * 1024):
+        assert main(["-o", str(file), website.url("/large")]) == Exit.OUTPUT
+    kept = f"; the first 256.0 KiB are in {file}"
+    assert capfdbinary.readouterr().err.decode() == f"trioreply: cannot write to {file}: File too large{kept}\n"
 
 
 @pytest.mark.parametrize("option", ["--timeout", "--max-time"])

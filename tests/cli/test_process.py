@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from trioreply._cli.exits import Exit
+from trioreply.testing import Authority, OriginRequest, OriginResponse
 
-from .conftest import HALF, Website
+from .conftest import HALF, Website, serving
 
 COMMAND = [sys.executable, "-m", "trioreply"]
 # As users have it: Python buffers standard output.
@@ -71,13 +72,21 @@ def test_closed_output(website: Website) -> None:
     assert result.stderr == b"trioreply: standard output is closed; give a file with -o\n"
 
 
-def test_file_that_becomes_too_large(website: Website, tmp_path: Path) -> None:
-    """When a file can be written no further, the message says why, and once how much is in it."""
-    file = tmp_path / "f"
-    result = run("-o", str(file), website.url("/large"), shell="ulimit -f 8; {}")
+def test_hosts_that_cannot_be_written(tmp_path: Path) -> None:
+    """Hosts that cannot be kept are one line and a code, and no traceback of the library's log."""
+    authority, hosts = Authority(), tmp_path / "hosts"
+    (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)
+
+    async def spoil(request: OriginRequest) -> OriginResponse:
+        hosts.mkdir()
+        return OriginResponse(headers=[("Strict-Transport-Security", "max-age=3600")], body=await request.read())
+
+    with serving(spoil, authority.serve("localhost")) as origin:
+        url = origin.url().replace("127.0.0.1", "localhost")
+        result = run("--cacert", str(tmp_path / "ca.pem"), "--hsts", str(hosts), url)
     assert result.returncode == Exit.OUTPUT
-    kept = f"; the first 8.0 KiB are in {file}"
-    assert result.stderr.decode() == f"trioreply: cannot write to {file}: File too large{kept}\n"
+    assert result.stderr.startswith(b"trioreply: the hosts in ")
+    assert result.stderr.count(b"\n") == 1
 
 
 def test_closed_output_for_help() -> None:

@@ -271,20 +271,3 @@ def test_broken_file_of_hosts(origin: Origin, files: Writer, capfdbinary: Output
     assert capfdbinary.readouterr().err.startswith(b"trioreply: --hsts: the hosts in ")
     assert Path(file).read_bytes().startswith(b"# HSTS")
     assert not origin.requests
-
-
-def test_hosts_that_cannot_be_written(*, files: Writer, tmp_path: Path, capfdbinary: Output) -> None:
-    """Hosts that cannot be kept are one line and a code, and no traceback of the library's log."""
-    hosts = tmp_path / "hosts"
-
-    async def spoil(_request: OriginRequest) -> OriginResponse:
-        hosts.mkdir()
-        return OriginResponse(headers=[("Strict-Transport-Security", "max-age=3600")], body=BODY)
-
-    with serving(spoil, AUTHORITY.serve("localhost")) as origin:
-        argv = ["--cacert", files("ca.pem", AUTHORITY.certificate_pem), "--hsts", str(hosts)]
-        assert main([*argv, origin.url().replace("127.0.0.1", "localhost")]) == Exit.OUTPUT
-    out, err = capfdbinary.readouterr()
-    assert out == BODY
-    assert err.startswith(b"trioreply: the hosts in ")
-    assert err.count(b"\n") == 1

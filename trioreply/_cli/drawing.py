@@ -57,22 +57,15 @@ class RichBars:
     """A bar for each direction, drawn when there is news: no thread, and no clock of its own."""
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float]) -> None:
-        self._bars = bars.Progress(
-            bars.TextColumn("{task.description:<8}"),
-            bars.BarColumn(),
-            bars.TextColumn("{task.fields[amount]}"),
-            _Speed(),
-            bars.TimeRemainingColumn(),
-            console=Console(file=stream),
-            auto_refresh=False,
-            get_time=clock,
-        )
+        self._stream = stream
+        self._clock = clock
+        self._bars: bars.Progress | None = None
         self._tasks: dict[Direction, bars.TaskID] = {}
 
     def show(self, progress: Progress) -> None:
         """See `ProgressDisplay`."""
-        if not self._tasks:
-            self._bars.start()
+        if self._bars is None:
+            self._bars = self._open()
         if progress.direction not in self._tasks:
             self._tasks[progress.direction] = self._bars.add_task(progress.direction.value, amount="")
         task = self._tasks[progress.direction]
@@ -80,8 +73,22 @@ class RichBars:
 
     def close(self) -> None:
         """See `ProgressDisplay`."""
-        if self._tasks:
+        if self._bars is not None:
             self._bars.stop()
-            for task in self._tasks.values():
-                self._bars.remove_task(task)
+            # If they were started again they would erase as many lines as they had, which are somebody else's now.
+            self._bars = None
             self._tasks.clear()
+
+    def _open(self) -> bars.Progress:
+        opened = bars.Progress(
+            bars.TextColumn("{task.description:<8}"),
+            bars.BarColumn(),
+            bars.TextColumn("{task.fields[amount]}"),
+            _Speed(),
+            bars.TimeRemainingColumn(),
+            console=Console(file=self._stream),
+            auto_refresh=False,
+            get_time=self._clock,
+        )
+        opened.start()
+        return opened

@@ -127,7 +127,7 @@ def resolve(base: URL, location: str) -> URL:
             path, query = _merged(base, path, query)
     elif scheme.lower() not in SCHEMES:
         raise _unknown(f"the redirect leads to the scheme {scheme[:40]!r}; only http and https are followed")
-    if not authority:
+    if not authority or "\\" in authority:  # a backslash ends a host for some, and is a part of the user for others
         raise _unknown("the redirect's Location names no host")
     if fragment is None:
         fragment = base.raw_fragment
