@@ -208,3 +208,9 @@ def test_a_query_goes_out_as_it_was_written(query: str) -> None:
 def test_a_query_that_is_none_yet_is_encoded(written: str, sent: str) -> None:
     """Characters that no query may hold are encoded."""
     assert make_url(f"http://host.test/?{written}").raw_query_string == sent
+
+
+def test_a_backslash_before_the_path_is_refused() -> None:
+    """Readers of URLs differ in where a host ends that has a backslash before it; none of them is right."""
+    with pytest.raises(ValueError, match="backslashes"):
+        make_url("http://good.example\\@other.example/")

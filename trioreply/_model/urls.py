@@ -52,9 +52,14 @@ def _parse(text: str, field: str) -> URL:
     is_data = text[:5].lower() == "data:"
     _refuse_control(text, field, data=is_data)
     authority = _AUTHORITY.match(text)
-    if authority is not None and not _HOST_AND_PORT.fullmatch(authority[1].rpartition("@")[2]):
+    # A backslash ends the host for some, and is a part of the user name for others.
+    if authority is not None and (
+        "\\" in authority[1] or not _HOST_AND_PORT.fullmatch(authority[1].rpartition("@")[2])
+    ):
         shown = _without_user(text)
-        raise ValueError(f"{field}: {shown!r} is not a URL; look at its brackets and at what follows a colon")
+        raise ValueError(
+            f"{field}: {shown!r} is not a URL; look at its brackets, its backslashes, and at what follows a colon"
+        )
     try:
         url = URL(text)
         url.port  # noqa: B018 - yarl parses the port when it is first asked for
