@@ -84,6 +84,7 @@ async def test_routes_may_be_a_mapping() -> None:
     async with ManagerSweep(trioreply.open_manager, scenario, routes=routes) as env:
         await env.scenario()
         await env.verify()
+        await trio.testing.wait_all_tasks_blocked()  # the observer reads in a task of its own
         assert len(env.transcripts) == 4
 
 
