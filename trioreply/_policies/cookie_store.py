@@ -28,6 +28,7 @@ import trio
 from .._model.cookies import Cookie, CookieId, CookieStoreError, SameSite
 from .._model.headers import decode_text, encode_text
 from .._model.running import RunSync
+from .sqlite_files import is_ours
 
 if TYPE_CHECKING:
     import sqlite3
@@ -119,13 +120,13 @@ class SqliteCookieStore:
         with self._database("read") as database:
             # One look at one state of the file, which another process may be making right now.
             database.execute("BEGIN")
-            return tuple(map(_from_row, database.execute(_SELECT))) if self._is_ours(database) else ()
+            return tuple(map(_from_row, database.execute(_SELECT))) if _is_ours(database) else ()
 
     def _save(self, stored: tuple[Cookie, ...], deleted: tuple[CookieId, ...]) -> None:
         with self._database("written") as database:
             # Leaving it by an exception closes the connection, and that rolls back.
             database.execute("BEGIN IMMEDIATE")
-            if not self._is_ours(database):
+            if not _is_ours(database):
                 database.execute(_SCHEMA)
                 database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 database.execute(f"PRAGMA user_version = {_VERSION}")
@@ -153,23 +154,9 @@ class SqliteCookieStore:
                 "if the file is broken, move it out of the way"
             ) from error
 
-    def _is_ours(self, database: sqlite3.Connection) -> bool:
-        """Whether the table is there; ``False`` for an empty file.
 
-        Raises:
-            ValueError: it is somebody else's file, or a later version's.
-        """
-        application, version = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in _MARKS)
-        if (application, version) == (_APPLICATION_ID, _VERSION):
-            return True
-        if application == _APPLICATION_ID:
-            raise ValueError(f"it was written by another version of trioreply (format {version})")
-        if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise ValueError("it is a database of something else")
-        return False
-
-
-_MARKS = ("application_id", "user_version")
+def _is_ours(database: sqlite3.Connection) -> bool:
+    return is_ours(database, application_id=_APPLICATION_ID, version=_VERSION)
 
 
 def _key(identity: CookieId) -> tuple[bytes, str, bytes, int]:

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .._model.hsts import HstsPolicy, HstsStoreError
+from .sqlite_files import is_ours
 
 if TYPE_CHECKING:
     import sqlite3
@@ -109,17 +110,4 @@ def _sqlite() -> ModuleType:
 
 
 def _is_ours(database: sqlite3.Connection) -> bool:
-    """Whether the table is there; ``False`` for an empty file.
-
-    Raises:
-        ValueError: it is somebody else's file, or a later version's.
-    """
-    application = database.execute("PRAGMA application_id").fetchone()[0]
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if (application, version) == (_APPLICATION_ID, _VERSION):
-        return True
-    if application == _APPLICATION_ID:
-        raise ValueError(f"it was written by another version of trioreply (format {version})")
-    if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise ValueError("it is a database of something else")
-    return False
+    return is_ours(database, application_id=_APPLICATION_ID, version=_VERSION)
