@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from .nginx import find_program
+from .process import ServerProcess, free_port, guarded
 
 USER, PASSWORD = "Aladdin", "open sesame \u20ac"
 REALMS = {"/md5/": "an old realm", "/sha256/": "a new realm", "/both/": "two at once", "/hashed/": "names in hashes"}
@@ -24,9 +22,6 @@ PAGE = b"What is inside: page, and echo.sh, which gives back the body.\n"
 _ECHO = b"printf 'Content-Type: text/plain\\r\\n\\r\\n'\ncat\n"
 
 _ATTEMPTS = 5
-_START_SECONDS = 10.0
-_STOP_SECONDS = 5.0
-_MOMENT = 0.02
 _ALGORITHMS = {"/md5/": "MD5", "/sha256/": "SHA-256", "/both/": "MD5|SHA-256", "/hashed/": "SHA-256"}
 _CONFIGURATION = """\
 server.modules = ("mod_auth", "mod_authn_file", "mod_cgi", "mod_accesslog")
@@ -47,7 +42,7 @@ _PLACE = """
         {more}),"""
 
 
-class Lighttpd:
+class Lighttpd(ServerProcess):
     """A server in the empty directory ``root``.
 
     Args:
@@ -59,7 +54,6 @@ class Lighttpd:
         self.port = 0
         self._program = program
         self._root = root
-        self._process: subprocess.Popen[bytes] | None = None
         for path in REALMS:
             (root / "files" / path.strip("/")).mkdir(parents=True)
             (root / "files" / path.strip("/") / "page").write_bytes(PAGE)
@@ -82,56 +76,21 @@ class Lighttpd:
             RuntimeError: it does not start; the text holds what it says.
         """
         for _ in range(_ATTEMPTS):
-            port = _free_port()
+            port = free_port()
             self._process = self._launch(port)
-            if self._answers(port):
+            if self._answers(port, b"/md5/page", lambda answer: REALMS["/md5/"].encode() in answer):
                 self.port = port
                 return
             self.stop()  # it has ended: somebody was quicker to take the port
         raise RuntimeError(f"lighttpd does not start: {(self._root / 'error.log').read_text('utf-8', 'replace')}")
-
-    def stop(self) -> None:
-        """Stop it at once, whatever it is doing. Idempotent."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
         places = "".join(map(_place, REALMS))
         configuration = self._root / "lighttpd.conf"
         configuration.write_text(_CONFIGURATION.format(root=self._root, port=port, places=places), "utf-8")
         command = [self._program, "-D", "-f", str(configuration)]
-        # If the tests are killed, their server shall end as well.
-        watcher = shutil.which("setpriv")
-        if watcher is not None:
-            command = [watcher, "--pdeathsig", "TERM", *command]
         with (self._root / "error.log").open("ab") as log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
-
-    def _answers(self, port: int) -> bool:
-        """Whether our process serves on ``port``; waits until it does, or has ended."""
-        deadline = time.monotonic() + _START_SECONDS
-        while self._is_running() and time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
-                probe.sendall(b"GET /md5/page HTTP/1.0\r\n\r\n")
-                with probe.makefile("rb") as answer:
-                    if REALMS["/md5/"].encode() in answer.read():
-                        return self._is_running()
-        return False
-
-    def _is_running(self) -> bool:
-        """Whether the process has not ended within a moment: also the pause between two looks."""
-        if self._process is None:
-            return False
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_MOMENT)
-        return self._process.returncode is None
+            return subprocess.Popen(guarded(command), stdin=subprocess.DEVNULL, stderr=log)
 
 
 def _place(path: str) -> str:
@@ -149,13 +108,6 @@ def _lines_of(realm: str) -> str:
         )
         lines.append(f"{USER}:{realm}:{login}:{name}\n")
     return "".join(lines)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

@@ -10,18 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from .process import ServerProcess, free_port, guarded
+
 _ATTEMPTS = 5
-_START_SECONDS = 10.0
-_STOP_SECONDS = 5.0
-_MOMENT = 0.02
 
 SMALL = b"What a small file holds.\n"
 PAGE_LINES = 5000
@@ -89,7 +86,7 @@ http {{
 """
 
 
-class Nginx:
+class Nginx(ServerProcess):
     """A server in the directory ``root``; its files are those in `files`.
 
     Args:
@@ -106,7 +103,6 @@ class Nginx:
         self._program = program
         self._root = root
         self._more = more
-        self._process: subprocess.Popen[bytes] | None = None
         self.files.mkdir()
         (self.files / "small").write_bytes(SMALL)
         (self.files / "page.txt").write_bytes(PAGE)
@@ -133,26 +129,14 @@ class Nginx:
             RuntimeError: it does not start; the text holds what it says.
         """
         for _ in range(_ATTEMPTS if not self.ports else 1):
-            ports = self.ports or {name: _free_port() for name in ("", *self._more)}
+            ports = self.ports or {name: free_port() for name in ("", *self._more)}
             self._process = self._launch(ports)
-            if self._answers(ports[""]):
+            if self._answers(ports[""], b"/alive", lambda answer: answer.endswith(_ALIVE)):
                 self.ports = ports
                 return
             # It has ended: somebody was quicker to take a port.
             self.stop()
         raise RuntimeError(f"nginx does not start: {(self._root / 'error.log').read_text('utf-8', 'replace')}")
-
-    def stop(self) -> None:
-        """Stop it at once, whatever it is doing. Idempotent."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
     def restart(self) -> None:
         """Stop it and start it on the same port."""
@@ -166,37 +150,7 @@ class Nginx:
             _CONFIGURATION.format(root=self._root, port=ports[""], alive=_ALIVE.decode("ascii"), more=more), "utf-8"
         )
         command = [self._program, "-p", str(self._root), "-c", str(configuration), "-e", str(self._root / "error.log")]
-        # If the tests are killed, their server shall end as well.
-        watcher = shutil.which("setpriv")
-        if watcher is not None:
-            command = [watcher, "--pdeathsig", "TERM", *command]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
-
-    def _answers(self, port: int) -> bool:
-        """Whether our process serves on ``port``; waits until it does, or has ended."""
-        deadline = time.monotonic() + _START_SECONDS
-        while self._is_running() and time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
-                probe.sendall(b"GET /alive HTTP/1.0\r\n\r\n")
-                with probe.makefile("rb") as answer:
-                    if answer.read().endswith(_ALIVE):
-                        return self._is_running()
-        return False
-
-    def _is_running(self) -> bool:
-        """Whether the process has not ended within a moment: also the pause between two looks."""
-        if self._process is None:
-            return False
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_MOMENT)
-        return self._process.returncode is None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return subprocess.Popen(guarded(command), stdin=subprocess.DEVNULL)
 
 
 def find_program(name: str, package: str) -> str:
