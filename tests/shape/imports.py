@@ -20,6 +20,7 @@ LAYERS = {
     "_policies": 2,
     "_schemes": 3,
     "_config": 4,
+    "_jobs": 4,
     "_manager": 4,
     "_opening": 4,
     "__init__": 5,
@@ -36,7 +37,7 @@ LAYERS = {
 _FACADE = 5
 _NEIGHBOURS = {
     "__init__": {"abc", "errors", "events"},
-    "_manager": {"_config"},
+    "_manager": {"_config", "_jobs"},
     "_opening": {"_config", "_manager"},  # it opens one
     "_cli": {"testing"},  # `trioreply demo` brings its own server
     "__main__": {"_cli"},
