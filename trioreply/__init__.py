@@ -34,8 +34,6 @@ from ._model.cookies import (
 )
 from ._model.credentials import (
     Challenge,
-    Proxy,
-    ProxyType,
 )
 from ._model.errors import (
     AuthenticationRequiredError,
@@ -145,6 +143,10 @@ from ._model.options import (
     Operation,
     Priority,
     RedirectPolicy,
+)
+from ._model.proxies import (
+    Proxy,
+    ProxyType,
 )
 from ._model.request import (
     QuerySource,

@@ -19,14 +19,17 @@ from ._model.events import AuthenticationRequired, ProxyAuthenticationRequired, 
 from ._model.headers import HeaderSource
 from ._model.limits import Limits
 from ._model.options import Operation, RedirectPolicy
-from ._model.request import RequestFields, check_number, check_ssl
+from ._model.proxies import Proxy, make_proxy
+from ._model.request import RequestFields, check_number
 from ._model.retry import RetryPolicy
 from ._model.running import RunSync
+from ._model.securing import check_ssl
 from ._model.ssl_configuration import SslConfiguration
 from ._model.urls import make_url
 from ._net.interfaces import Dialer, Resolver
 from ._policies.cookiejar import CookieJar
 from ._policies.hsts_store import HstsStore
+from ._policies.proxy_decide import ProxyFactory
 from ._reply.reply import Reply
 from ._wire.h1_rules import WireLimits
 
@@ -46,6 +49,8 @@ class ManagerConfig(TypedDict, total=False):
     run_sync: RunSync
     ssl: SslConfiguration | SSLContext | None
     trust_env: bool
+    proxy: Proxy | URL | str | None
+    proxy_factory: ProxyFactory | None
     cookie_jar: CookieJar | None
     hsts: HstsStore | None
     retry: RetryPolicy | None
@@ -83,7 +88,7 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "hsts": (HstsStore, NoneType),
     "retry": (RetryPolicy, NoneType),
 }
-_METHODS = {"resolver": "resolve", "dialer": "dial"}
+_METHODS = {"resolver": "resolve", "dialer": "dial", "proxy_factory": "query"}
 _CALLABLES = ("run_sync", "ssl_errors", "authenticator", "proxy_authenticator", "redirect_verifier")
 
 
@@ -101,6 +106,8 @@ def check_config(config: ManagerConfig) -> None:
         raise TypeError("schemes: give the names in a list, even if it is only one")
     if config.get("ssl") is not None:
         check_ssl(config["ssl"])
+    if make_proxy(config.get("proxy")) is not None and config.get("proxy_factory") is not None:
+        raise ValueError("proxy: there is a proxy_factory too; give one of the two")
     base_url = config.get("base_url")
     if base_url is not None and not make_url(base_url, field="base_url").raw_host:
         raise ValueError("base_url: it must be absolute, with a scheme and a host")
@@ -114,7 +121,7 @@ def _check_kinds(given: Mapping[str, object]) -> None:
         if name in given and not isinstance(given[name], classes):
             raise TypeError(f"{name}: give a {classes[0].__name__}, not {given[name]!r}")
     for name, method in _METHODS.items():
-        if name in given and not callable(getattr(given[name], method, None)):
+        if given.get(name) is not None and not callable(getattr(given[name], method, None)):
             raise TypeError(f"{name}: {given[name]!r} has no method {method}()")
     for name in _CALLABLES:
         if given.get(name) is not None and not callable(given[name]):

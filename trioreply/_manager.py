@@ -36,10 +36,11 @@ from ._model.exchange import Handler, Policy
 from ._model.headers import make_headers, with_missing
 from ._model.limits import Limits
 from ._model.options import Operation, Priority, RedirectPolicy
+from ._model.proxies import Proxy, ProxyType, make_proxy
 from ._model.request import Request, RequestDefaults, RequestFields
 from ._model.response import Response
 from ._model.running import RunSync
-from ._model.urls import display, make_url
+from ._model.urls import HTTP_SCHEMES, display, make_url
 from ._net.connection import Origin
 from ._net.dial import SystemResolver, TcpDialer
 from ._net.pool import Pool
@@ -47,7 +48,7 @@ from ._net.slots import SlotCounts
 from ._net.tls_context import TlsContexts, TlsSessions
 from ._net.upload import Uploads
 from ._policies.auth import authentication
-from ._policies.auth_guard import origin_guard
+from ._policies.auth_guard import origin_guard, proxy_guard
 from ._policies.cookiejar import CookieJar
 from ._policies.cookies import cookies, keep_saved, save_or_log
 from ._policies.credential_cache import CredentialCache
@@ -58,6 +59,9 @@ from ._policies.hsts import save_or_log as save_hsts_or_log
 from ._policies.hsts_store import HstsStore
 from ._policies.netrc import netrc_lookup
 from ._policies.pipeline import build
+from ._policies.proxy_decide import ProxyFactory
+from ._policies.proxy_environment import EnvironmentProxies
+from ._policies.proxying import ProxySelection, proxying
 from ._policies.redirects import redirects
 from ._policies.resend import resend
 from ._policies.retry import retrying
@@ -110,6 +114,7 @@ class Manager:
         self._cookie_jar = config["cookie_jar"] if "cookie_jar" in config else CookieJar()
         self._hsts = config.get("hsts")
         self._credentials = CredentialCache()
+        self._proxy_credentials = CredentialCache()
         headers = with_missing(
             make_headers(config.get("headers")), make_headers({"User-Agent": user_agent} if user_agent else None)
         )
@@ -120,18 +125,23 @@ class Manager:
             ssl=config.get("ssl"),
             retry=config.get("retry"),
             redirect_policy=config.get("redirect_policy", RedirectPolicy.NO_LESS_SAFE),
+            proxy=_usual_proxy(config),
         )
         self._replies = Replies(
             self, detached_timeout=config.get("detached_timeout", 30.0), question_handlers=_question_handlers(config)
         )
         run_sync = config.get("run_sync", trio.to_thread.run_sync)
         trust_env = config.get("trust_env", True)
+        self._proxying = proxying(
+            ProxySelection(_proxy_factory(config)), authentication(self._proxy_credentials, proxy_guard())
+        )
         self._pool = Pool(config.get("limits", Limits()), spawn=self._spawn_long_lived)
         self._env = HttpEnvironment(
             pool=self._pool,
             resolver=config.get("resolver") or SystemResolver(),
             dialer=config.get("dialer") or TcpDialer(),
             make_codec=partial(H11Codec, config.get("wire_limits", DEFAULT_LIMITS)),
+            wire_limits=config.get("wire_limits", DEFAULT_LIMITS),
             uploads=Uploads(run_sync=run_sync),
             connect_timeout=config.get("connect_timeout", 30.0),
             close_later=self._close_later,
@@ -141,10 +151,11 @@ class Manager:
                 is_strict=_nobody_is_strict if self._hsts is None else self._hsts.knows,
                 now=lambda: datetime.fromtimestamp(wall_clock(), UTC),
             ),
+            proxy_credentials=self._proxy_credentials,
         )
         self._registry = Registry(config.get("schemes"))
-        self._registry.register("http", partial(http, self._env))
-        self._registry.register("https", partial(http, self._env))
+        for scheme in ("http", "https", "unix+http", "local+http"):
+            self._registry.register(scheme, partial(http, self._env))
         self._registry.register("data", data)
         self._handler = build(self._policies(run_sync, netrc=config.get("netrc", False)), self._registry)
 
@@ -161,6 +172,7 @@ class Manager:
             # Outside of the cookies, so that those of a demand count, and are sent with its answer.
             authentication(self._credentials, origin_guard(_AUTH), netrc=netrc_lookup(netrc, run_sync)),
             *(() if jar is None else (cookies(jar),)),
+            self._proxying,  # inside of all that is about the server: to them a request goes straight there
             resend,  # innermost: it repeats what went over one connection, and nothing else
         )
 
@@ -266,11 +278,12 @@ class Manager:
             trio.ClosedResourceError: the manager is closed, perhaps while this call waited.
         """
         target = self._absolute(url)
-        if target.scheme not in ("http", "https") or not target.raw_host:
+        if target.scheme not in HTTP_SCHEMES or not target.raw_host:
             raise ValueError(f"url: {display(target)} has no connection to open; give a http: or https: URL")
         request = self._completed(Request(target, priority=Priority.LOW))
         await trio.lowlevel.checkpoint()
-        reply = await run_inline(request, self._replies, partial(connect_ahead, self._env), prepare=lambda _core: None)
+        handler = self._proxying(partial(connect_ahead, self._env))
+        reply = await run_inline(request, self._replies, handler, prepare=lambda _core: None)
         reply.raise_for_error()
 
     def clear_connections(self) -> None:
@@ -280,6 +293,15 @@ class Manager:
     def clear_credentials(self) -> None:
         """Forget the user names, passwords and sessions that servers have accepted so far (``clearAccessCache``)."""
         self._credentials.clear()
+        self._proxy_credentials.clear()
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """What requests go through that do not say it themselves (``proxy``).
+
+        ``None`` if that is up to the ``proxy_factory``, or the environment.
+        """
+        return self._defaults.proxy
 
     @property
     def cookie_jar(self) -> CookieJar | None:
@@ -422,6 +444,19 @@ def _by_name(origins: Mapping[Origin, SlotCounts]) -> dict[str, SlotCounts]:
     for origin, counts in origins.items():
         named[str(origin)] = named.get(str(origin), SlotCounts()) + counts
     return named
+
+
+def _usual_proxy(config: ManagerConfig) -> Proxy | None:
+    proxy = make_proxy(config.get("proxy"))
+    return None if proxy is None or proxy.type is ProxyType.DEFAULT else proxy
+
+
+def _proxy_factory(config: ManagerConfig) -> ProxyFactory | None:
+    factory = config.get("proxy_factory")
+    if factory is not None or not config.get("trust_env", True):
+        return factory
+    environment = EnvironmentProxies(os.environ)
+    return None if environment.is_empty else environment
 
 
 def _nobody_is_strict(_host: str) -> bool:

@@ -84,6 +84,9 @@ def test_defaults() -> None:
         "retry": None,
         "ssl": None,
         "peer_verify_name": None,
+        "proxy": None,
+        "local_server_name": None,
+        "limits": None,
         "sensitive_headers": frozenset(),
         "user_data": None,
     }

@@ -10,6 +10,7 @@ from .source import PACKAGE, Function, Source, decorated, docstring_of
 # Where tasks may be started, and what they are. A nursery that is not visible from here is a leak in waiting.
 NURSERIES = {
     f"{PACKAGE}/_opening.py",  # the exchanges, detached uploads, the reaper: all tasks of a manager
+    f"{PACKAGE}/_jobs/fetch_all.py",  # the fetches of one block
     f"{PACKAGE}/_net/dial.py",  # the attempts that race each other
     f"{PACKAGE}/_net/h1_connection.py",  # writing a request while its response is read
 }

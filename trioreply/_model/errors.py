@@ -83,6 +83,8 @@ class ReplyError(Exception):
     """Qt's code for this kind of failure."""
     resendable = False
     """Whether nothing of an answer had come, so that the request may be sent again if its method and body allow."""
+    proxy_failed = False
+    """Whether it was a proxy that did not work, before anything was sent to the server, so that another one may do."""
 
     def __init__(
         self,

@@ -15,10 +15,11 @@ import attrs
 from attrs import field, frozen
 from yarl import URL
 
-from .credentials import Challenge, Proxy
+from .credentials import Challenge
 from .errors import NetworkError
 from .headers import Headers
 from .options import Direction
+from .proxies import Proxy
 from .tls import Certificate, SslError, TlsInfo
 from .urls import display
 

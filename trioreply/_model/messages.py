@@ -16,9 +16,10 @@ from typing import Generic, TypeVar
 from attrs import field, frozen
 from yarl import URL
 
-from .credentials import Challenge, Proxy
+from .credentials import Challenge
 from .events import Encrypted, Informational, Redirected, RequestSent, Retrying, SocketStartedConnecting, SslErrors
 from .headers import EMPTY, Headers, trusted_headers
+from .proxies import Proxy
 from .tls import Certificate, SslError, TlsInfo
 from .urls import display
 

@@ -7,6 +7,7 @@ Frozen. `Request.replace` makes a changed copy and checks it again, so a request
 from __future__ import annotations
 
 import enum
+import os
 from collections.abc import Container, Iterable, Mapping
 from types import NoneType
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -20,10 +21,13 @@ from .bodies import Body, BodySource, make_body
 from .content import FilesSource, make_content
 from .forms import FormSource
 from .headers import EMPTY, Headers, HeaderSource, is_token, make_headers, with_missing
+from .limits import Limits
 from .options import CacheLoad, Http2, LoadControl, Operation, Priority, RedirectPolicy
+from .proxies import Proxy, ProxyType, make_proxy
 from .retry import RetryPolicy
+from .securing import check_ssl
 from .ssl_configuration import SslConfiguration
-from .urls import display, make_url
+from .urls import HTTP_SCHEMES, display, make_url
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -71,6 +75,9 @@ class RequestFields(TypedDict, total=False):
     retry: RetryPolicy | None
     ssl: SslConfiguration | SSLContext | None
     peer_verify_name: str | None
+    proxy: Proxy | URL | str | None
+    local_server_name: str | os.PathLike[str] | None
+    limits: Limits | None
     sensitive_headers: Iterable[str]
     user_data: object
 
@@ -114,6 +121,17 @@ def _priority(value: Priority) -> Priority:
         return Priority(value)
     except ValueError:
         raise ValueError(f"priority: {value!r} is none; give Priority.HIGH, NORMAL or LOW") from None
+
+
+def _socket_name(source: str | os.PathLike[str] | None) -> str | None:
+    if source is None:
+        return None
+    name = os.fspath(source)
+    if not isinstance(name, str):
+        raise TypeError(f"local_server_name: give a str or a path of text, not {type(source).__name__}")
+    if not name.removeprefix("@") or "\0" in name:
+        raise ValueError(f"local_server_name: {name!r} is no path of a socket, nor '@' with an abstract name")
+    return name
 
 
 def _names_of(headers: Headers) -> str:
@@ -177,6 +195,14 @@ class Request:
     """How to secure connections, or a context of your own, which then decides alone; ``None``: as the manager says."""
     peer_verify_name: str | None = field(default=None, kw_only=True)
     """The name the server's certificate must have, and for SNI, instead of the URL's host (``peerVerifyName``)."""
+    proxy: Proxy | None = field(default=None, converter=make_proxy, kw_only=True)
+    """The proxy to go through, or ``Proxy(ProxyType.NONE)`` for none; ``None``: as the manager says. A URL will do."""
+    local_server_name: str | None = field(default=None, converter=_socket_name, kw_only=True)
+    """The path of a Unix socket to connect to instead of the URL's host, or on Linux ``@`` and an abstract name
+    (``FullLocalServerNameAttribute``). No proxy is used then."""
+    limits: Limits | None = field(default=None, kw_only=True)
+    """What Qt has per request: ``per_host``, of which the first request to an origin decides, and ``idle_expiry`` of
+    the connection that is left behind. The rest is the manager's."""
     sensitive_headers: frozenset[str] = field(default=(), converter=_names, kw_only=True)
     """Names of fields that must never reach another origin, beside the well-known ones."""
     user_data: object = field(default=None, kw_only=True, eq=False)
@@ -196,7 +222,7 @@ class Request:
                 check_number(name, number, kinds)
         if not (self.json is self.form is self.files is None):
             self._take_content()
-        if (self.ssl, self.retry, self.peer_verify_name) != (None, None, None):
+        if (self.ssl, self.retry, self.peer_verify_name, self.limits) != (None, None, None, None):
             self._check_values()
         if self.verb == "GET" and self.operation is Operation.GET and self.query is None:
             return
@@ -210,6 +236,8 @@ class Request:
             check_ssl(self.ssl)
         if self.retry is not None and not isinstance(self.retry, RetryPolicy):
             raise TypeError(f"retry: give a RetryPolicy, not {self.retry!r}")
+        if self.limits is not None and not isinstance(self.limits, Limits):
+            raise TypeError(f"limits: give Limits, not {self.limits!r}")
         if self.peer_verify_name is not None:
             _check_peer_name(self.peer_verify_name)
 
@@ -258,17 +286,6 @@ def _check_choice(name: str, value: object, kind: type[enum.Enum]) -> None:
         raise TypeError(f"{name}: {value!r} is no member of {kind.__name__}")
 
 
-def check_ssl(value: object) -> None:
-    """Nothing, if ``value`` says how to secure a connection.
-
-    Raises:
-        TypeError: it does not.
-    """
-    # A context is known by what it can do: this layer of values knows no ssl module.
-    if not isinstance(value, SslConfiguration) and not callable(getattr(value, "wrap_bio", None)):
-        raise TypeError(f"ssl: give a SslConfiguration or a ssl.SSLContext, not {value!r}")
-
-
 def _check_peer_name(name: object) -> None:
     if not isinstance(name, str) or not name or not name.isprintable() or " " in name:
         raise ValueError(f"peer_verify_name: {name!r} is no host name and no address")
@@ -301,6 +318,7 @@ class RequestDefaults:
     ssl: SslConfiguration | SSLContext | None = None
     retry: RetryPolicy | None = None
     redirect_policy: RedirectPolicy = RedirectPolicy.NO_LESS_SAFE
+    proxy: Proxy | None = None
 
     def complete(self, request: Request, own: Container[str] = ()) -> Request:
         """Put these defaults into ``request``, which was made a moment ago and which nobody else has seen yet.
@@ -309,7 +327,7 @@ class RequestDefaults:
 
         This is on the way of every request, and a copy would check all over again what has just been checked.
         """
-        may_be_coded = request.decompress and "Range" not in request.headers and request.url.scheme in ("http", "https")
+        may_be_coded = request.decompress and "Range" not in request.headers and request.url.scheme in HTTP_SCHEMES
         defaults = self.coded_headers if may_be_coded else self.headers
         object.__setattr__(request, "headers", with_missing(request.headers, defaults))
         if request.transfer_timeout is None:
@@ -318,6 +336,8 @@ class RequestDefaults:
             object.__setattr__(request, "ssl", self.ssl)
         if request.retry is None:
             object.__setattr__(request, "retry", self.retry)
+        if request.proxy is None or request.proxy.type is ProxyType.DEFAULT:
+            object.__setattr__(request, "proxy", self.proxy)
         if request.redirect_policy is RedirectPolicy.NO_LESS_SAFE and "redirect_policy" not in own:
             # It is also what a request has that says nothing.
             object.__setattr__(request, "redirect_policy", self.redirect_policy)

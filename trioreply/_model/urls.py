@@ -26,6 +26,7 @@ _AUTHORITY = re.compile("(?:[^:/?#]*:)?//([^/?#]*)")
 _HOST_AND_PORT = re.compile(r"(\[[^\[\]]*:[^\[\]]*\]|[^:\[\]]*)(:[0-9]*)?")
 _USER_INFO = re.compile("(?<=//)[^/?#]*@")
 _HOST = re.compile(r"[a-z0-9_~!$&'()*+,;=-]+(\.[a-z0-9_~!$&'()*+,;=-]+)*\.?", re.ASCII | re.IGNORECASE)
+_NOT_IN_HOSTS = re.compile(r"[\x00-\x20\x7f\ud800-\udfff/?#\\\[\]]")
 _ZONE = re.compile(r"(?!25\Z)[a-z0-9._~-]+", re.ASCII | re.IGNORECASE)  # "%25" is the percent sign alone
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII | re.IGNORECASE)
 _MAX_HOST = 253  # RFC 1035 section 2.3.4, without the root's dot
@@ -90,6 +91,30 @@ def _with_query_as_written(url: URL, text: str) -> URL:
     )
 
 
+def make_host(text: str, *, field: str) -> str:
+    """A host that is given by itself, checked as that of a URL is: a name in ASCII, or an address without brackets.
+
+    Raises:
+        TypeError: it is no `str`.
+        ValueError: it is no host; the text starts with ``field``.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{field}: give a str, not {type(text).__name__}")
+    if "@" in text:
+        # Not shown: what stands before it may be a password.
+        raise ValueError(f"{field}: it holds an @; give the host alone")
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") and ":" in text else text
+    if not bare or _NOT_IN_HOSTS.search(bare):
+        raise ValueError(f"{field}: {text!r} is no host; give a name or an address, and nothing else")
+    try:
+        host = URL.build(scheme="http", host=bare).raw_host or ""
+    except ValueError:
+        # From None, because it would not start with the field.
+        raise ValueError(f"{field}: {text!r} is no host; give a name or an address, and nothing else") from None
+    _check_host(host, field)
+    return host.replace("%25", "%", 1)
+
+
 def _without_user(text: str) -> str:
     return _USER_INFO.sub("", text)
 
@@ -150,9 +175,44 @@ def origin_form(url: URL) -> str:
     return url.raw_path_qs or "/"
 
 
+def absolute_form(url: URL) -> str:
+    """The request target for a proxy that forwards the request (RFC 9112 section 3.2.2)."""
+    return f"{url.scheme}://{host_header(url)}{origin_form(url)}"
+
+
+def authority_form(url: URL) -> str:
+    """The request target for a proxy that opens a tunnel: host and port, always both (RFC 9112 section 3.2.3)."""
+    return f"{_bracketed(url.raw_host or '')}:{url.port}"
+
+
 def host_header(url: URL) -> str:
     """The Host field: without a default port, without user information, brackets around IPv6 (RFC 9110 section 7.2)."""
-    host = url.raw_host or ""
-    if ":" in host:
-        host = f"[{host.partition('%')[0]}]"
-    return host if not host or url.is_default_port() else f"{host}:{url.port}"
+    host = _bracketed(url.raw_host or "")
+    return host if not host or url.port is None or url.is_default_port() else f"{host}:{url.port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host.partition('%')[0]}]" if ":" in host else host
+
+
+HTTP_SCHEMES = frozenset({"http", "https", "unix+http", "local+http"})
+"""The schemes that are HTTP underneath, whatever carries it."""
+
+
+def local_socket(url: URL, name: str | None) -> str | None:
+    """The Unix socket that serves ``url``: the path ``name``, or what a URL of a local scheme says by its host.
+
+    As in Qt, a name that is no path lies in the directory for temporary files; one that begins with ``@`` is abstract,
+    and given back with the NUL that the system wants there.
+    """
+    if name is None:
+        if url.scheme not in ("unix+http", "local+http"):
+            return None
+        name = url.raw_host or ""
+    if name.startswith("@"):
+        return f"\0{name[1:]}"
+    if name.startswith("/"):
+        return name
+    import tempfile  # noqa: PLC0415 - it brings half a dozen modules, for a rare case
+
+    return f"{tempfile.gettempdir()}/{name}"

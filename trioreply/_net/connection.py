@@ -9,6 +9,7 @@ from attrs import frozen
 from yarl import URL
 
 from .._model.messages import Message
+from .._model.proxies import Proxy
 from .._model.request import Request
 from .._model.ssl_configuration import DEFAULT_CONFIGURATION, SslConfiguration
 from .._model.tls import TlsInfo
@@ -33,10 +34,40 @@ class TlsKey:
         name = name.rstrip(".").partition("%")[0]
         return cls(DEFAULT_CONFIGURATION if request.ssl is None else request.ssl, name)
 
+    @classmethod
+    def of_proxy(cls, proxy: Proxy) -> TlsKey:
+        """What a connection to ``proxy`` itself demands."""
+        return cls(DEFAULT_CONFIGURATION if proxy.tls is None else proxy.tls, proxy.host.rstrip(".").partition("%")[0])
+
     @property
     def configuration(self) -> SslConfiguration | None:
         """Ours; ``None`` if the user's own context decides."""
         return self.source if isinstance(self.source, SslConfiguration) else None
+
+
+@frozen
+class Endpoint:
+    """A host and a port, as a proxy is told them."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@frozen
+class LocalName:
+    """A server on this machine, by the path of its Unix socket, or by its abstract name after a NUL (Linux)."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path.replace("\0", "@", 1)
+
+
+Route = Proxy | LocalName | None
+"""How a server is reached: through a proxy (whose ``via`` makes it a chain), as a local one, or over the network."""
 
 
 @frozen
@@ -48,16 +79,20 @@ class Origin:
     port: int
     tls: TlsKey | None = None
     """What else two requests must have in common to share a secure connection; ``None`` for a plain one."""
+    route: Route = None
+    """How the connection gets there. What another proxy brings, or brings in another user's name, is not the same."""
 
     @classmethod
-    def of(cls, url: URL, tls: TlsKey | None = None) -> Origin:
-        """The origin of ``url`` (RFC 9110 section 4.3.1), whose host and port are known to exist."""
+    def of(cls, url: URL, tls: TlsKey | None = None, route: Route = None) -> Origin:
+        """The origin of ``url`` (RFC 9110 section 4.3.1), whose host is known to exist."""
         # yarl keeps an IPv6 zone as it stands in a URL, quoted (RFC 6874); the resolver wants it plain.
-        return cls(url.scheme, (url.raw_host or "").replace("%25", "%"), url.port or 0, tls)
+        return cls(url.scheme, (url.raw_host or "").replace("%25", "%"), url.port or 0, tls, route)
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        place = f"{self.scheme}://{Endpoint(self.host, self.port) if self.port else self.host}"
+        if self.route is None:
+            return place
+        return f"{place} via {self.route}" if isinstance(self.route, Proxy) else f"{place} at {self.route}"
 
 
 class Connection(Protocol):

@@ -9,26 +9,38 @@ Rules that hold here:
   user's resolver or dialer leaves as itself. That is why no task of the race lets an `Exception` reach the nursery.
 * Nothing here has a deadline: ``connect_timeout`` covers proxies and TLS too and is a cancel scope around all of it.
 * Resolver and dialer are the seam of `trioreply._net.interfaces`; `SystemResolver` and `TcpDialer` are what is used
-  by default.
+  by default. Every host goes to the resolver, numeric ones too, so that there is one place where hosts are refused.
+* A Unix socket is a host with one address, its path: no resolver is asked, and the same table names its failures.
 """
 
 from __future__ import annotations
 
 import errno
-import ipaddress
 import itertools
-import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 
 import trio
 from attrs import Factory, define, frozen
 
 from .._model import errors
+from .dialers import TcpDialer
 from .groups import raise_ungrouped
-from .interfaces import Dialer, Resolver
-from .stream import SocketStream
+from .interfaces import Dialer, LocalDialer, Resolver
+from .resolvers import SystemResolver
+
+__all__ = (
+    "ATTEMPT_DELAY",
+    "OnAttempt",
+    "SystemResolver",
+    "TcpDialer",
+    "connect",
+    "connect_error",
+    "connect_local",
+    "interleave",
+    "resolve",
+)
 
 ATTEMPT_DELAY = 0.25
 """Seconds an attempt has for itself before the next one starts; what RFC 8305 section 5 recommends."""
@@ -46,14 +58,14 @@ async def connect(
     on_attempt: OnAttempt,
     attempt_delay: float = ATTEMPT_DELAY,
 ) -> trio.abc.Stream:
-    """A stream connected to ``port`` of whichever address of ``host`` answers first. Numeric hosts are not resolved.
+    """A stream connected to ``port`` of whichever address of ``host`` answers first.
 
     Raises:
-        HostNotFoundError: ``host`` has no address.
+        HostNotFoundError: ``host`` has no address, or the resolver refuses it.
         ConnectionRefusedError, TimeoutError, TemporaryNetworkFailureError, UnknownNetworkError: no address could be
             connected to. The most telling failure decides which; it is the cause, and the text lists all of them.
     """
-    addresses = [host] if is_numeric(host) else interleave(await _resolve(host, port, resolver))
+    addresses = await resolve(host, port, resolver)
     if len(addresses) > 1:
         race = _Race(port=port, dialer=dialer, on_attempt=on_attempt, delay=attempt_delay)
         stream = await race.run(addresses)
@@ -68,13 +80,48 @@ async def connect(
         raise connect_error(host, port, {addresses[0]: error}) from error
 
 
-def is_numeric(host: str) -> bool:
-    """Whether ``host`` is an address already: IPv4, or IPv6 with or without a zone, without brackets."""
+async def connect_local(path: str, *, dialer: Dialer, on_attempt: OnAttempt) -> trio.abc.Stream:
+    """A stream connected to the Unix socket ``path``, which is absolute, or an abstract name that begins with NUL.
+
+    Raises:
+        HostNotFoundError: there is no such socket (Qt's word for it).
+        ConnectionRefusedError: nobody listens on it.
+        UnknownNetworkError: it may not be used, or ``dialer`` is no `LocalDialer`.
+    """
+    if not isinstance(dialer, LocalDialer):
+        raise errors.UnknownNetworkError(
+            f"Connecting failed: {shown(path)}: this manager's dialer, a {type(dialer).__name__}, cannot open Unix "
+            "sockets; give it a method dial_local(path)"
+        )
+    await on_attempt(path)
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+        return await dialer.dial_local(path)
+    except OSError as error:
+        meaning = _meaning(error)
+        title = meaning.title.format(host=shown(path))
+        advice = _LOCAL_ADVICE.get(meaning.error, "check that you may use the socket and the directories above it")
+        raise meaning.error(f"{title}: {shown(path)} ({_text(error)}); {advice}") from error
+
+
+def shown(path: str) -> str:
+    """``path`` as people write it: an abstract name begins with ``@``."""
+    return f"@{path[1:]}" if path.startswith("\0") else path
+
+
+async def resolve(host: str, port: int, resolver: Resolver) -> Sequence[str]:
+    """The addresses of ``host`` in the order in which they should be tried; there is at least one.
+
+    Raises:
+        HostNotFoundError: there is none, or the resolver refuses them; its words are in the text.
+    """
+    try:
+        addresses = await resolver.resolve(host, port)
+    except (OSError, UnicodeError) as error:
+        # Whatever kept the resolver from its answer, be it a name server that refused us: there is no address.
+        raise _host_not_found(host, _text(error)) from error
+    if not addresses:
+        raise _host_not_found(host, "the name has no address")
+    return addresses if len(addresses) == 1 else interleave(addresses)
 
 
 def interleave(addresses: Sequence[str]) -> list[str]:
@@ -88,17 +135,6 @@ def interleave(addresses: Sequence[str]) -> list[str]:
 
 def _is_ipv6(address: str) -> bool:
     return ":" in address
-
-
-async def _resolve(host: str, port: int, resolver: Resolver) -> Sequence[str]:
-    try:
-        addresses = await resolver.resolve(host, port)
-    except (OSError, UnicodeError) as error:
-        # Whatever kept the resolver from its answer, be it a name server that refused us: there is no address.
-        raise _host_not_found(host, _text(error)) from error
-    if not addresses:
-        raise _host_not_found(host, "the name has no address")
-    return addresses
 
 
 @define
@@ -202,7 +238,7 @@ _MEANINGS = (
         "check this machine's network connection",
         errnos=frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}),
     ),
-    # From dialers that look up names themselves, or that dial a Unix socket by its path, as Qt has it.
+    # From dialers that look up names themselves; and what Qt says of a Unix socket that is not there.
     _Meaning(
         errors.HostNotFoundError,
         "Host {host} not found",
@@ -216,6 +252,11 @@ _MEANINGS = (
         classes=(OSError,),
     ),
 )
+
+_LOCAL_ADVICE: Mapping[type[errors.ReplyError], str] = {
+    errors.HostNotFoundError: "check the path, and that its server is running",
+    errors.ConnectionRefusedError: "check that its server is running",
+}
 
 
 def connect_error(host: str, port: int, failures: Mapping[str, OSError]) -> errors.TransportError:
@@ -246,67 +287,3 @@ def _host_not_found(host: str, reason: str) -> errors.HostNotFoundError:
 def _text(error: Exception) -> str:
     strerror = error.strerror if isinstance(error, OSError) else None
     return strerror or str(error) or type(error).__name__
-
-
-class SystemResolver:
-    """The operating system's resolver, in a worker thread; files, DNS and whatever else it is configured for."""
-
-    async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """As `Resolver.resolve`.
-
-        Raises:
-            OSError: as `Resolver.resolve`.
-            UnicodeError: ``host`` cannot be a host name, for a label is empty or too long.
-        """
-        answers = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return list(dict.fromkeys(_with_zone(sockaddr) for *_, sockaddr in answers))
-
-
-class TcpDialer:
-    """Plain TCP."""
-
-    async def dial(self, address: str, port: int) -> SocketStream:
-        """As `Dialer.dial`. Always a checkpoint.
-
-        Raises:
-            OSError: as `Dialer.dial`.
-            ValueError: ``address`` is not numeric; looking it up would block everything.
-        """
-        family, sockaddr = _socket_address(address, port)
-        with ExitStack() as stack:
-            sock = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
-            sock.setblocking(False)
-            code = sock.connect_ex(sockaddr)
-            if code in _IN_PROGRESS:
-                await trio.lowlevel.wait_writable(sock)
-                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            else:
-                await trio.lowlevel.checkpoint()
-            if code:
-                raise OSError(code, os.strerror(code))
-            stack.pop_all()
-            return SocketStream(sock)
-
-
-_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK})
-
-
-def _with_zone(sockaddr: Sequence[object]) -> str:
-    # A link-local address is one only together with its interface, which the system gives beside it, not in the text.
-    address, scope = str(sockaddr[0]), sockaddr[3] if len(sockaddr) == 4 else 0
-    return f"{address}%{scope}" if scope and "%" not in address else address
-
-
-def _socket_address(
-    address: str, port: int
-) -> tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError as error:
-        raise ValueError(f"address: {address!r} is not numeric; a resolver must give IPv4 or IPv6 addresses") from error
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return socket.AF_INET, (address, port)
-    # The socket module would hand a zone to the blocking resolver, so it is translated here (RFC 4007 section 11.2).
-    bare, _, zone = address.partition("%")
-    scope = int(zone) if zone.isdecimal() else socket.if_nametoindex(zone) if zone else 0
-    return socket.AF_INET6, (bare, port, 0, scope)

@@ -1,4 +1,4 @@
-"""The seam to the network: two small interfaces. Replace them and everything above runs on your network.
+"""The seam to the network: a few small interfaces. Replace them and everything above runs on your network.
 
 The in-memory network of `trioreply.testing` is one replacement; an SSH tunnel or a recording dialler would be another.
 """
@@ -12,13 +12,15 @@ import trio
 
 
 class Resolver(Protocol):
-    """Turns host names into addresses."""
+    """Turns hosts into addresses, and decides which hosts may be talked to."""
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """Numeric addresses of ``host``, best first. Numeric hosts never get here.
+        """Numeric addresses of ``host``, best first. Numeric hosts come here too (IPv6 without brackets, perhaps with a
+        zone): give them back as they are, or refuse.
 
         Raises:
-            OSError: the name has no address, or it could not be asked for (`socket.gaierror` is one).
+            OSError: the name has no address, or it could not be asked for (`socket.gaierror` is one), or the host is
+                refused; the text tells the user why.
         """
         ...
 
@@ -33,6 +35,19 @@ class Dialer(Protocol):
 
         Raises:
             OSError: it could not be connected.
+        """
+        ...
+
+
+@runtime_checkable
+class LocalDialer(Dialer, Protocol):
+    """A dialler that also opens Unix sockets."""
+
+    async def dial_local(self, path: str) -> trio.abc.Stream:
+        """A stream connected to the socket ``path``: an absolute path or, on Linux, an abstract name behind a NUL.
+
+        Raises:
+            OSError: it could not be connected; `FileNotFoundError` if there is no such socket.
         """
         ...
 

@@ -52,18 +52,21 @@ class Lease:
 class OpenLease:
     """The block of a lease."""
 
-    __slots__ = ("_lease", "_origin", "_pool", "_priority", "_sink")
+    __slots__ = ("_lease", "_limits", "_origin", "_pool", "_priority", "_sink")
 
     _lease: Lease
 
-    def __init__(self, pool: Pool, origin: Origin, priority: Priority, *, sink: MessageSink) -> None:
+    def __init__(
+        self, pool: Pool, origin: Origin, priority: Priority, *, sink: MessageSink, limits: Limits | None
+    ) -> None:
         self._pool = pool
         self._origin = origin
         self._priority = priority
         self._sink = sink
+        self._limits = limits
 
     async def __aenter__(self) -> Lease:
-        self._lease = await self._pool._acquire(self._origin, self._priority, self._sink)
+        self._lease = await self._pool._acquire(self._origin, self._priority, sink=self._sink, limits=self._limits)
         return self._lease
 
     async def __aexit__(self, *_: object) -> None:
@@ -79,6 +82,7 @@ class Pool:
         )
         self._spawn = spawn
         self._reaping = False
+        self._nap = trio.CancelScope()
         self._is_closed = False
         self._leases: set[Lease] = set()
 
@@ -89,16 +93,19 @@ class Pool:
         """A picture of the books."""
         return self._slots.statistics()
 
-    def lease(self, origin: Origin, priority: Priority, sink: MessageSink) -> OpenLease:
+    def lease(
+        self, origin: Origin, priority: Priority, sink: MessageSink, *, limits: Limits | None = None
+    ) -> OpenLease:
         """A connection to ``origin`` as soon as the limits allow; it is kept afterwards if it may be used again.
 
         ``async with`` it to get the `Lease`. Waits only if there is a queue; `ConnectionQueued` and `ConnectionLeased`
-        go to ``sink``.
+        go to ``sink``. Of ``limits``, if the request has its own, ``per_host`` counts for the first request to an
+        origin, and ``idle_expiry`` for the connection that is left behind.
         """
-        return OpenLease(self, origin, priority, sink=sink)
+        return OpenLease(self, origin, priority, sink=sink, limits=limits)
 
-    async def _acquire(self, origin: Origin, priority: Priority, sink: MessageSink) -> Lease:
-        ticket = self._slots.ask(origin, priority)
+    async def _acquire(self, origin: Origin, priority: Priority, *, sink: MessageSink, limits: Limits | None) -> Lease:
+        ticket = self._slots.ask(origin, priority, limits)
         lease = Lease(self._slots, ticket)
         granted = False
         try:
@@ -144,7 +151,10 @@ class Pool:
     def _return(self, ticket: Ticket[Origin, Connection]) -> None:
         if ticket.state is TicketState.ACTIVE and ticket.connection is not None:
             reusable = ticket.connection.is_reusable and not self._is_closed
-            self._slots.give_back(ticket, trio.current_time(), reusable=reusable)
+            now = trio.current_time()
+            self._slots.give_back(ticket, now, reusable=reusable)
+            if ticket.idle_expiry < REAP_SECONDS:
+                self._nap.deadline = min(self._nap.deadline, now + ticket.idle_expiry)
             self._reap()
         else:
             self._slots.abandon(ticket)
@@ -158,7 +168,9 @@ class Pool:
         """Close what has expired or died, as long as anything is idle."""
         try:
             while (expiry := self._slots.next_expiry()) is not None:
-                await trio.sleep_until(min(expiry, trio.current_time() + REAP_SECONDS))
+                self._nap = trio.CancelScope(deadline=min(expiry, trio.current_time() + REAP_SECONDS))
+                with self._nap:
+                    await trio.sleep_forever()
                 self._slots.expire(trio.current_time())
                 self._slots.discard_dead()
         finally:

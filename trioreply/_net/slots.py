@@ -11,6 +11,9 @@ The rules:
 * A request takes its origin's youngest living idle connection, else a new one. Idle connections never stand in the way
   of a request: when ``total`` is reached, the oldest one anywhere leaves. At most ``max_idle`` are kept, each for
   ``idle_expiry`` seconds.
+* A request may bring limits of its own. Its ``per_host`` holds for its origin if the request is what opened the books
+  (the first one decides, as in Qt), until they are empty and forgotten; its ``idle_expiry`` holds for the connection
+  that it leaves behind. ``total`` and ``max_idle`` are always the pool's.
 * What cannot be served waits. A freed slot goes to the highest priority (a busy HIGH starves LOW: that is what it asks
   for), there to each origin in turn, there to who came first. Origins with ``per_host`` slots in use take no turns.
 * One exception to the turns: giving away the slot of a reusable connection means to close it. So its own origin goes on
@@ -24,7 +27,8 @@ What was hard: everything must be O(1) for a request, however many wait. It rest
 could be served**, that is, ``total`` slots are in use, or every origin with waiters uses all of its ``per_host``. So an
 origin with waiters has nothing idle; a new request that finds room overtakes nobody; discarding idle connections serves
 nobody; and one freed slot serves at most one waiter. The turns are kept in ordered mappings, because a plain dict that
-is consumed from its front is searched past the holes.
+is consumed from its front is searched past the holes. Only while connections with an expiry of their own are idle, the
+others are not in the order of their ends any more, and `Slots.expire` looks at all of them; they are few.
 """
 
 from __future__ import annotations
@@ -64,6 +68,8 @@ class Ticket(Generic[K, C]):
 
     _host: _Host[K, C] = field(repr=False)
     priority: Priority
+    idle_expiry: float
+    """Seconds for which the connection is kept that it leaves behind."""
     state: TicketState = TicketState.WAITING
     connection: C | None = None
     """The connection while ACTIVE, ``None`` otherwise."""
@@ -119,7 +125,9 @@ class _Idle(Generic[K, C]):
 
     host: _Host[K, C]
     connection: C
-    since: float
+    expires: float
+    is_own: bool
+    """Whether it was kept for another time than most."""
 
 
 @define(eq=False)
@@ -127,6 +135,8 @@ class _Host(Generic[K, C]):
     """The books of one origin; forgotten as soon as they are empty."""
 
     key: K
+    per_host: int
+    """How many connections it may have."""
     connecting: int = 0
     active: int = 0
     idle: OrderedDict[_Idle[K, C], None] = Factory(OrderedDict)
@@ -137,6 +147,11 @@ class _Host(Generic[K, C]):
     @property
     def in_use(self) -> int:
         return self.connecting + self.active
+
+    @property
+    def has_room(self) -> bool:
+        # What is idle counts against the limit, but leaves or is taken when a request comes.
+        return self.in_use < self.per_host
 
     def counts(self) -> SlotCounts:
         queued = sum(map(len, self.waiting.values()))
@@ -179,7 +194,7 @@ class Slots(Generic[K, C]):
     """The books of a pool: keys of type ``K``, connections of type ``C``.
 
     Args:
-        limits: what must not be exceeded.
+        limits: what must not be exceeded, unless a request brings limits of its own.
         is_dead: whether a kept connection cannot be used any more; asked whenever one would be handed out.
         close: takes every connection that leaves the books. Like ``is_dead`` it must not raise or use the slots, and it
             should bear connections that are closed already.
@@ -192,20 +207,27 @@ class Slots(Generic[K, C]):
         self._hosts: dict[K, _Host[K, C]] = {}
         self._turns: _Turns[K, C] = _Turns()
         self._idle: OrderedDict[_Idle[K, C], None] = OrderedDict()  # of all hosts, oldest first
+        self._own_expiries = 0
         self._in_use = 0
 
-    def ask(self, key: K, priority: Priority) -> Ticket[K, C]:
+    def ask(self, key: K, priority: Priority, limits: Limits | None = None) -> Ticket[K, C]:
         """Claim a connection to ``key``. A ticket that is not WAITING was granted at once, without its callback.
 
         Every ticket ends with `give_back` or `abandon`.
+
+        Args:
+            key: the origin.
+            priority: which queue to wait in, if need be.
+            limits: the request's own, of which ``per_host`` and ``idle_expiry`` count.
         """
-        host = self._host(key)
-        ticket = Ticket(host, priority)
-        if self._has_room(host) and self._in_use < self._limits.total:
+        own = limits or self._limits
+        host = self._host(key, own)
+        ticket = Ticket(host, priority, own.idle_expiry)
+        if host.has_room and self._in_use < self._limits.total:
             self._grant(ticket)
         else:
             host.waiting.setdefault(priority, OrderedDict())[ticket] = None
-            self._turns.place(host, has_room=self._has_room(host))
+            self._turns.place(host, has_room=host.has_room)
         return ticket
 
     def attach(self, ticket: Ticket[K, C], connection: C) -> None:
@@ -233,7 +255,9 @@ class Slots(Generic[K, C]):
             self.abandon(ticket)
             return
         host = ticket._host
-        self._keep(host, ticket.connection, now)
+        self._keep(
+            host, ticket.connection, now + ticket.idle_expiry, is_own=ticket.idle_expiry != self._limits.idle_expiry
+        )
         self._free(ticket)
         # Trimmed only if nobody takes the connection: it would push out another one for nothing.
         if not self._serve_next(giver=host):
@@ -259,10 +283,10 @@ class Slots(Generic[K, C]):
         Older idle connections make room under ``max_idle`` and ``total``, but not those of the same origin under
         ``per_host``: it has enough of them.
         """
-        host = self._host(key)
-        room = host.in_use + len(host.idle) < self._limits.per_host and self._in_use < self._limits.total
+        host = self._host(key, self._limits)
+        room = host.in_use + len(host.idle) < host.per_host and self._in_use < self._limits.total
         if room:
-            self._keep(host, connection, now)
+            self._keep(host, connection, now + self._limits.idle_expiry, is_own=False)
             self._trim()
         else:
             self._forget_unused(host)
@@ -270,13 +294,18 @@ class Slots(Generic[K, C]):
         return room
 
     def expire(self, now: float) -> None:
-        """Discard what has been idle for ``idle_expiry`` seconds at ``now``."""
-        while self._idle and (oldest := next(iter(self._idle))).since + self._limits.idle_expiry <= now:
+        """Discard what has been idle for its time at ``now``."""
+        if self._own_expiries:
+            for kept in [kept for kept in self._idle if kept.expires <= now]:
+                self._discard(kept)
+        while self._idle and (oldest := next(iter(self._idle))).expires <= now:
             self._discard(oldest)
 
     def next_expiry(self) -> float | None:
         """When `expire` will have something to do; ``None`` while nothing is idle."""
-        return next(iter(self._idle)).since + self._limits.idle_expiry if self._idle else None
+        if self._own_expiries:
+            return min(kept.expires for kept in self._idle)
+        return next(iter(self._idle)).expires if self._idle else None
 
     def discard_idle(self, key: K) -> None:
         """Discard what is idle for ``key``."""
@@ -317,25 +346,21 @@ class Slots(Generic[K, C]):
         return " | ".join([head, *shown]) + ">"
 
     def _gauge(self, key: K, counts: SlotCounts) -> str:
-        limit = self._limits.per_host
+        limit = self._hosts[key].per_host
         reason = ""
         if counts.queued:
             reason = " for its own slots" if counts.connecting + counts.active >= limit else " for anybody's slot"
         return f"{key} {counts.connections}/{limit}: {counts}{reason}"
 
-    def _host(self, key: K) -> _Host[K, C]:
+    def _host(self, key: K, limits: Limits) -> _Host[K, C]:
         host = self._hosts.get(key)
         if host is None:
-            host = self._hosts[key] = _Host(key)
+            host = self._hosts[key] = _Host(key, limits.per_host)
         return host
 
     def _forget_unused(self, host: _Host[K, C]) -> None:
         if not (host.connecting or host.active or host.idle or host.waiting):
             del self._hosts[host.key]
-
-    def _has_room(self, host: _Host[K, C]) -> bool:
-        # What is idle counts against the limit, but leaves or is taken when a request comes.
-        return host.in_use < self._limits.per_host
 
     def _grant(self, ticket: Ticket[K, C]) -> None:
         host = ticket._host
@@ -352,8 +377,8 @@ class Slots(Generic[K, C]):
     def _take_idle(self, host: _Host[K, C]) -> C | None:
         """The youngest living one: it is the likeliest to stay alive, and the others may expire in peace."""
         while host.idle:
-            kept, _ = host.idle.popitem()
-            del self._idle[kept]
+            kept = next(reversed(host.idle))
+            self._remove(kept)
             if not self._is_dead(kept.connection):
                 return kept.connection
             self._close(kept.connection)
@@ -379,7 +404,7 @@ class Slots(Generic[K, C]):
             return False
         self._leave_queue(ticket)
         self._grant(ticket)
-        self._turns.place(ticket._host, has_room=self._has_room(ticket._host))
+        self._turns.place(ticket._host, has_room=ticket._host.has_room)
         ticket.on_grant()
         return True
 
@@ -389,12 +414,18 @@ class Slots(Generic[K, C]):
         del queue[ticket]
         if not queue:
             del host.waiting[ticket.priority]
-            self._turns.place(host, has_room=self._has_room(host))
+            self._turns.place(host, has_room=host.has_room)
 
-    def _keep(self, host: _Host[K, C], connection: C, now: float) -> None:
-        kept = _Idle(host, connection, now)
+    def _keep(self, host: _Host[K, C], connection: C, expires: float, *, is_own: bool) -> None:
+        kept = _Idle(host, connection, expires, is_own)
         host.idle[kept] = None
         self._idle[kept] = None
+        self._own_expiries += is_own
+
+    def _remove(self, kept: _Idle[K, C]) -> None:
+        del self._idle[kept]
+        del kept.host.idle[kept]
+        self._own_expiries -= kept.is_own
 
     def _trim(self) -> None:
         """Let the oldest idle connections go until the limits hold."""
@@ -403,8 +434,7 @@ class Slots(Generic[K, C]):
             self._discard(next(iter(self._idle)))
 
     def _discard(self, kept: _Idle[K, C]) -> None:
-        del self._idle[kept]
-        del kept.host.idle[kept]
+        self._remove(kept)
         self._forget_unused(kept.host)
         self._close(kept.connection)
 

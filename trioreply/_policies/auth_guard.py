@@ -12,9 +12,10 @@ from attrs import frozen
 
 from .._model.auth import Auth, UserPassword, make_login
 from .._model.credentials import Challenge
-from .._model.messages import AuthenticationQuestion, Question
+from .._model.messages import AuthenticationQuestion, ProxyChallenge, Question
+from .._model.proxies import Proxy
 from .._model.request import Request
-from .._model.urls import origin_form
+from .._model.urls import absolute_form, authority_form, origin_form
 from .credential_cache import Place
 
 
@@ -54,6 +55,40 @@ def origin_guard(auth_of: Callable[[Request], Auth | None]) -> Guard:
     )
 
 
+def proxy_guard() -> Guard:
+    """The proxy of a request that it forwards, or of a CONNECT request to it.
+
+    What the proxy's own entry says is sent when the proxy asks for it (as Qt), and not before: it might want Digest.
+    """
+    return Guard(
+        status=407,
+        demand="Proxy-Authenticate",
+        credentials="Proxy-Authorization",
+        info="Proxy-Authentication-Info",
+        auth_of=lambda _request: None,
+        login_of=lambda request: proxy_login(_proxy_of(request)),
+        place_of=lambda request: proxy_place(_proxy_of(request)),
+        target_of=lambda request: (authority_form if request.verb == "CONNECT" else absolute_form)(request.url),
+        question=lambda request, challenge: ProxyChallenge(_proxy_of(request), challenge),
+    )
+
+
+def proxy_login(proxy: Proxy) -> UserPassword | None:
+    """What the proxy's own entry says; ``None`` if that is nothing."""
+    return None if proxy.user is None else UserPassword(proxy.user, proxy.password or "")
+
+
+def proxy_place(proxy: Proxy) -> Place:
+    """Where a proxy is, as far as credentials are concerned: all of it is one place."""
+    return Place((proxy.type.value, proxy.host, proxy.port), "/")
+
+
+def _proxy_of(request: Request) -> Proxy:
+    if request.proxy is None:
+        raise RuntimeError("this request goes to no proxy")
+    return request.proxy
+
+
 def _login_in_url(request: Request) -> UserPassword | None:
     url = request.url
     if url.raw_user is None and url.raw_password is None:
@@ -66,4 +101,6 @@ def _login_in_url(request: Request) -> UserPassword | None:
 
 def _place(request: Request) -> Place:
     url = request.url
-    return Place((url.scheme, url.raw_host or "", url.port or 0), url.raw_path)
+    # A Unix socket is a place of its own, whatever the host is called that stands in the URL.
+    scheme = url.scheme if request.local_server_name is None else f"{url.scheme} {request.local_server_name}"
+    return Place((scheme, url.raw_host or "", url.port or 0), url.raw_path)

@@ -22,6 +22,7 @@ from yarl import URL
 
 from .._model.cookies import Cookie, canonical_host, default_path
 from .._model.headers import encode_text
+from .._model.urls import HTTP_SCHEMES
 from .cookie_parse import MAX_ATTRIBUTE, ParsedCookie
 from .public_suffix import is_public_suffix, registrable_domain
 
@@ -41,7 +42,7 @@ class Place(NamedTuple):
 
 def place_of(url: URL) -> Place | None:
     """The place that ``url`` names; ``None`` if there can be no cookies."""
-    if url.scheme not in ("http", "https") or not (host := canonical_host(url)):
+    if url.scheme not in HTTP_SCHEMES or not (host := canonical_host(url)):
         return None
     return Place(host, url.raw_path or "/", secure=url.scheme == "https")
 

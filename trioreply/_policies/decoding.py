@@ -27,6 +27,7 @@ from .._model.exchange import Handler, Sink
 from .._model.headers import Headers, content_length, make_headers, with_missing
 from .._model.messages import Message, ResponseData, ResponseHead, ResponseTrailers
 from .._model.request import Request
+from .._model.urls import HTTP_SCHEMES
 from .._wire.content import ContentDecoder, available_codings, make_decoder, stacked_codings
 from .fields import with_headers
 from .pipeline import WrappedSink
@@ -35,7 +36,7 @@ BREATH = 1024 * 1024
 """Decoded bytes of one piece from the wire after which other tasks get their turn, if the reader has not made us wait:
 about a millisecond's work, and a compressed piece may stand for very many."""
 
-WITH_CODINGS = ("http", "https")  # a scheme of the application's own says what it means by itself
+WITH_CODINGS = HTTP_SCHEMES  # a scheme of the application's own says what it means by itself
 _PARTIAL_CONTENT = 206
 _BODILESS = (204, 304)
 

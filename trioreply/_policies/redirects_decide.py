@@ -13,7 +13,8 @@ was meant for somebody else:
   of ours proves who we are without giving anything away.
 * A user name and password in a Location are not used (RFC 9110 section 4.2.4): a server has no business to log us in
   as somebody. Within one origin those of the request's own URL remain.
-* From ``http:`` and ``https:`` a redirect leads to ``http:`` and ``https:`` only, under every policy.
+* A redirect leads to ``http:`` and ``https:`` only, under every policy; but for a local server's to itself. The socket
+  that a request names (``local_server_name``) is one origin's, too.
 
 What was hard: Location is the peer's text, and two readers of one text who see two hosts are how requests are forged.
 So it is taken apart by the RFC's grammar alone, put together with an authority always, and then has to pass as a URL
@@ -41,12 +42,14 @@ from .._model.headers import Headers
 from .._model.messages import RedirectQuestion, ResponseHead
 from .._model.options import Operation, RedirectPolicy
 from .._model.request import Request, RequestChanges
-from .._model.urls import display, make_url
+from .._model.urls import HTTP_SCHEMES, display, make_url
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 """The statuses that lead elsewhere. 300 offers a choice, 304 is about a cache, and 305 is not followed by anybody."""
-SCHEMES = frozenset({"http", "https"})
-"""Where redirects come from, and where they lead."""
+SCHEMES = HTTP_SCHEMES
+"""Where redirects come from."""
+TARGETS = frozenset({"http", "https"})
+"""Where they lead."""
 MAX_LOCATION = 16 * 1024
 """Characters of a Location; common servers take no longer request line."""
 
@@ -118,14 +121,25 @@ def resolve(base: URL, location: str) -> URL:
     Raises:
         ProtocolUnknownError: it is no URL, or none of a scheme that redirects may lead to.
     """
-    reference = _TO_QUOTE.sub(_quoted, location)
+    try:
+        url = make_url(_absolute(base, _TO_QUOTE.sub(_quoted, location)), field="Location")
+    except ValueError as error:
+        raise _unknown("the redirect's Location is no URL that could be requested") from error
+    if url.scheme not in TARGETS and origin(url) != origin(base):
+        raise _unknown("the redirect leads from one local server to another; that is not followed")
+    # Only now: what stands before the host is a part of what has to be readable in one way only.
+    return url if url.raw_user is None and url.raw_password is None else url.with_user(None)
+
+
+def _absolute(base: URL, reference: str) -> str:
+    """``reference`` with all that it takes from ``base``; what it means is not looked at yet."""
     scheme, authority, path, query, fragment = next(_REFERENCE.finditer(reference)).groups()  # it fits any text
     if scheme is None:
         scheme = base.scheme
         if authority is None:
             authority = base.raw_authority
             path, query = _merged(base, path, query)
-    elif scheme.lower() not in SCHEMES:
+    elif scheme.lower() not in TARGETS and scheme.lower() != base.scheme:
         raise _unknown(f"the redirect leads to the scheme {scheme[:40]!r}; only http and https are followed")
     if not authority or "\\" in authority:  # a backslash ends a host for some, and is a part of the user for others
         raise _unknown("the redirect's Location names no host")
@@ -133,13 +147,7 @@ def resolve(base: URL, location: str) -> URL:
         fragment = base.raw_fragment
     text = f"{scheme}://{authority}{path}"
     text += "" if query is None else f"?{query}"
-    text += f"#{fragment}" if fragment else ""
-    try:
-        url = make_url(text, field="Location")
-    except ValueError as error:
-        raise _unknown("the redirect's Location is no URL that could be requested") from error
-    # Only now: what stands before the host is a part of what has to be readable in one way only.
-    return url if url.raw_user is None and url.raw_password is None else url.with_user(None)
+    return text + (f"#{fragment}" if fragment else "")
 
 
 def _merged(base: URL, path: str, query: str | None) -> tuple[str, str | None]:
@@ -168,6 +176,7 @@ def next_request(request: Request, status: int, target: URL) -> Request:
     if origin(request.url) != origin(target):
         changes["auth"] = None
         changes["peer_verify_name"] = None
+        changes["local_server_name"] = None
         secret = _CREDENTIALS | request.sensitive_headers
         headers = _without(headers, secret.__contains__)
     changes["headers"] = headers

@@ -1,4 +1,4 @@
-"""``http:`` and ``https:``: from a request to a connection's exchange.
+"""``http:``, ``https:`` and their local kin: from a request to a connection's exchange.
 
 The request's head is composed here, in the order people expect on the wire: Host first unless the user placed it, the
 user's fields as they were set, then ours. What frames the message (Content-Length, Transfer-Encoding) follows from the
@@ -14,28 +14,32 @@ from typing import cast
 import trio
 from attrs import define, frozen
 
-from .._model.bodies import content_type_of, is_empty, is_prompt
+from .._model.bodies import is_empty, is_prompt
 from .._model.errors import (
     HostNotFoundError,
-    ProtocolInvalidOperationError,
+    ProxyTimeoutError,
     RemoteHostClosedError,
     TimeoutError,
 )
-from .._model.events import SocketStartedConnecting
 from .._model.exchange import Sink
-from .._model.headers import Headers, content_length, encode_text
+from .._model.headers import content_length
 from .._model.messages import ResponseHead
 from .._model.options import Operation
+from .._model.proxies import Proxy
 from .._model.request import Request
-from .._model.urls import host_header, origin_form
-from .._net.connection import MessageSink, Origin, TlsKey
-from .._net.dial import connect
+from .._net.connection import Origin, TlsKey
 from .._net.h1_connection import H1Connection
 from .._net.interfaces import Dialer, Resolver
 from .._net.pool import Pool
-from .._net.stream import adapt
+from .._net.tunnel import LoginDemanded, out_of_order
 from .._net.upload import Upload, Uploads
-from .._wire.codec import Codec, RequestHead
+from .._policies.auth import random_cnonce
+from .._policies.credential_cache import CredentialCache
+from .._wire.codec import Codec
+from .._wire.h1_rules import WireLimits
+from .proxy_logins import ProxyLogins
+from .reaching import Way
+from .request_head import compose_head, expects_continue, route_of
 from .secure import ALPN, TlsEnvironment, secure, with_decisions
 
 _WITH_LENGTH = frozenset({Operation.POST, Operation.PUT})
@@ -50,10 +54,13 @@ class HttpEnvironment:
     resolver: Resolver
     dialer: Dialer
     make_codec: Callable[[], Codec]
+    wire_limits: WireLimits
     uploads: Uploads
     connect_timeout: float
     close_later: Callable[[trio.abc.AsyncResource], None]
     tls: TlsEnvironment
+    proxy_credentials: CredentialCache
+    """What proxies have accepted so far."""
 
 
 @define
@@ -62,46 +69,49 @@ class Budget:
 
     seconds: float
     left: float
+    proxy: Proxy | None = None
+    """Whom we are waiting for, if it is a proxy."""
+
+    def at_proxy(self, proxy: Proxy | None) -> None:
+        """It is the turn of ``proxy``, or of no proxy."""
+        self.proxy = proxy
 
     async def spend(self, origin: Origin, work: Callable[[], Awaitable[H1Connection]]) -> H1Connection:
         """``work``, as long as there is time.
 
         Raises:
             TimeoutError: there was not enough.
+            ProxyTimeoutError: there was not enough because of a proxy.
         """
         start = trio.current_time()
+        self.proxy = None
         with trio.move_on_after(self.left):
             try:
                 return await work()
             finally:
                 self.left -= trio.current_time() - start
-        raise TimeoutError(
-            f"Socket operation timed out: no connection to {origin} within connect_timeout={self.seconds:g} s"
-        )
+        limit = f"within connect_timeout={self.seconds:g} s"
+        if self.proxy is not None:
+            raise out_of_order(ProxyTimeoutError(f"Connection to proxy timed out: {self.proxy} did not answer {limit}"))
+        raise TimeoutError(f"Socket operation timed out: no connection to {origin} {limit}")
 
 
-async def open_connection(env: HttpEnvironment, origin: Origin, sink: MessageSink) -> H1Connection:
-    """Dial ``origin``, and secure the connection if it asks for that; each attempt is reported to ``sink``.
+async def open_connection(env: HttpEnvironment, origin: Origin, way: Way) -> H1Connection:
+    """Reach ``origin`` by ``way``, and secure the connection if it asks for that.
 
     Raises:
         Refused: the certificate is not accepted.
-        TransportError: see `connect` and `secure`.
+        LoginDemanded: a proxy wants credentials.
+        TransportError, ProxyError: see `Way.to` and `secure`.
     """
-
-    async def on_attempt(address: str) -> None:
-        await sink.put(SocketStartedConnecting(origin.host, origin.port, address))
-
     key = origin.tls
     context = await env.tls.contexts.get(key.source, tolerance=key.tolerance, alpn=ALPN) if key is not None else None
-    stream = adapt(
-        await connect(origin.host, origin.port, resolver=env.resolver, dialer=env.dialer, on_attempt=on_attempt),
-        env.close_later,
-    )
+    stream = await way.to(origin)
     if key is None or context is None:
         return H1Connection(stream, env.make_codec())
     is_secure = False
     try:
-        secured, info = await secure(env.tls, stream, context, origin=origin, key=key, sink=sink)
+        secured, info = await secure(env.tls, stream, context, origin=origin, key=key, sink=way.sink)
         is_secure = True
     finally:
         if not is_secure:
@@ -138,13 +148,16 @@ async def _connected(env: HttpEnvironment, request: Request, sink: Sink, *, use:
     """Do ``use`` with a connection for ``request``, kept or new."""
     seconds = env.connect_timeout if request.connect_timeout is None else request.connect_timeout
     budget = Budget(seconds, seconds)
+    route = route_of(request)
+    logins = ProxyLogins(env.proxy_credentials, random_cnonce, request, sink) if isinstance(route, Proxy) else None
 
     async def attempt(key: TlsKey | None) -> None:
-        origin = Origin.of(request.url, key)
-        async with env.pool.lease(origin, request.priority, sink) as lease:
+        origin = Origin.of(request.url, key, route)
+        async with env.pool.lease(origin, request.priority, sink, limits=request.limits) as lease:
             was_reused = lease.connection is not None
             if not was_reused:
-                lease.attach(await budget.spend(origin, partial(open_connection, env, origin, sink)))
+                way = Way(env, sink, logins, budget.at_proxy)
+                lease.attach(await budget.spend(origin, partial(open_connection, env, origin, way)))
             connection = cast("H1Connection", lease.connection)  # nobody else puts connections into the pool
             try:
                 await use(connection)
@@ -153,11 +166,30 @@ async def _connected(env: HttpEnvironment, request: Request, sink: Sink, *, use:
                     env.pool.discard_idle(origin)
                 raise
 
-    if request.url.scheme == "http":
-        await attempt(None)
+    run = attempt if logins is None else partial(_with_logins, logins, attempt)
+    if request.url.scheme != "https":
+        await run(None)
     else:
         strict = env.tls.is_strict(request.url.raw_host or "")
-        await with_decisions(TlsKey.of(request), sink, attempt, strict=strict)
+        await with_decisions(TlsKey.of(request), sink, run, strict=strict)
+
+
+async def _with_logins(
+    logins: ProxyLogins, attempt: Callable[[TlsKey | None], Awaitable[None]], key: TlsKey | None
+) -> None:
+    """``attempt``, and again with what is found after each demand of a proxy's.
+
+    Raises:
+        ProxyAuthenticationRequiredError: nothing is found.
+    """
+    while True:
+        try:
+            await attempt(key)
+        except LoginDemanded as error:
+            demand = error
+        else:
+            return
+        await logins.answer(demand)
 
 
 async def _nothing(connection: H1Connection) -> None:
@@ -183,43 +215,6 @@ async def _exchange(env: HttpEnvironment, connection: H1Connection, *, request: 
         )
     finally:
         await upload.aclose()
-
-
-def compose_head(request: Request, length: int | None, *, has_body: bool) -> RequestHead:
-    """The head of ``request`` as it goes on the wire; ``length`` is that of its body, ``None`` if unknown (or no body).
-
-    Raises:
-        ProtocolInvalidOperationError: the user's fields contradict the body.
-    """
-    _check_framing(request.headers, length)
-    fields = [(name.encode("ascii"), encode_text(value)) for name, value in request.headers.items()]
-    if "Host" not in request.headers:
-        fields.insert(0, (b"Host", host_header(request.url).encode("ascii")))
-    kind = content_type_of(request.body)
-    if kind is not None and "Content-Type" not in request.headers:
-        fields.append((b"Content-Type", encode_text(kind)))
-    if length is not None and "Content-Length" not in request.headers:
-        fields.append((b"Content-Length", b"%d" % length))
-    if has_body and length is None:
-        fields.append((b"Transfer-Encoding", b"chunked"))
-    if has_body and request.expect_continue and "Expect" not in request.headers:
-        fields.append((b"Expect", b"100-continue"))
-    return RequestHead(request.verb, origin_form(request.url), tuple(fields))
-
-
-def expects_continue(request: Request) -> bool:
-    """Whether the body waits for the server's ``100 Continue``, by the option or by the user's own field."""
-    return request.expect_continue or request.headers.get("Expect", "").lower() == "100-continue"
-
-
-def _check_framing(headers: Headers, length: int | None) -> None:
-    if "Transfer-Encoding" in headers:
-        raise ProtocolInvalidOperationError("Transfer-Encoding follows from the body; leave the field out")
-    announced = headers.getall("Content-Length", ())
-    if announced and announced != [str(length)]:
-        raise ProtocolInvalidOperationError(
-            f"Content-Length: {', '.join(announced)} was set, but the body has length {length}; leave the field out"
-        )
 
 
 def _announced_length(request: Request, upload: Upload) -> int | None:

@@ -1,14 +1,15 @@
 """A network in memory: names, addresses, listeners and everything that can go wrong between them.
 
 `MemoryNetwork` is both a resolver and a dialler, so ``trioreply.open_manager(resolver=network, dialer=network)`` runs
-on it, without a socket or a thread and on any clock. Failures are the operating system's own exceptions, as a real
-dialler raises them. Switches are plain attributes, and hold from the moment they are set.
+on it, without a socket or a thread and on any clock; it has Unix sockets, too. Failures are the operating system's own
+exceptions, as a real dialler raises them. Switches are plain attributes, and hold from the moment they are set.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import itertools
 import os
 import socket
@@ -107,7 +108,7 @@ class MemoryNetwork:
 
     def __init__(self, *, buffer_size: int = BUFFER_SIZE) -> None:
         self.dialed: list[tuple[str, int]] = []
-        """Every (address, port) that was dialled, whatever came of it."""
+        """Every (address, port) that was dialled, whatever came of it; for a Unix socket its path, and the port 0."""
         self.resolved: list[tuple[str, int]] = []
         """Every (host, port) whose addresses were asked for."""
         self.connections: list[MemoryConnection] = []
@@ -200,10 +201,27 @@ class MemoryNetwork:
         """
         if host not in self._hosts:
             self.add_host(host, *((host,) if _is_numeric(host) else ()))
-        if self.is_listening(host, port):
+        return self._listen((host, port), serve, background)
+
+    def listen_local(
+        self, path: str, serve: StreamHandler[MemoryStream], *, background: Background | None = None
+    ) -> MemoryListener:
+        """Serve connections to the Unix socket ``path`` as `listen` does those to a port.
+
+        The path is also the name of a host without addresses, whose switches hold for the socket.
+
+        Raises:
+            OSError: somebody listens there already (``EADDRINUSE``).
+        """
+        self._hosts.setdefault(path, Host(name=path))
+        return self._listen((path, 0), serve, background)
+
+    def _listen(
+        self, place: tuple[str, int], serve: StreamHandler[MemoryStream], background: Background | None
+    ) -> MemoryListener:
+        if self.is_listening(*place):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-        listener = MemoryListener((host, port), serve, background)
-        self._listeners[host, port] = listener
+        listener = self._listeners[place] = MemoryListener(place, serve, background)
         return listener
 
     def is_listening(self, host: str, port: int) -> bool:
@@ -212,13 +230,15 @@ class MemoryNetwork:
         return listener is not None and listener.is_open
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """The addresses of ``host``, in the order they were added.
+        """The addresses of ``host``, in the order they were added; a numeric host is its own.
 
         Raises:
             socket.gaierror: there is no such host.
         """
         self.resolved.append((host, port))
         await trio.lowlevel.checkpoint()
+        if _is_numeric(host):
+            return (host,)
         known = self._hosts.get(host)
         if known is None:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -244,6 +264,23 @@ class MemoryNetwork:
         # From here on nothing waits: a dial that is cancelled has made no connection.
         return self._connect(host, address, port)
 
+    async def dial_local(self, path: str) -> MemoryStream:
+        """A stream to whoever listens at the Unix socket ``path``.
+
+        Raises:
+            FileNotFoundError: nobody ever did.
+            ConnectionRefusedError: nobody does any more, or nobody has that abstract name; or its host refuses.
+            OSError: its host is unreachable.
+            RuntimeError: the network is not open.
+        """
+        self.dialed.append((path, 0))
+        await trio.lowlevel.checkpoint()
+        if (path, 0) not in self._listeners:
+            raise refused() if path.startswith("\0") else FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        host = self._hosts[path]
+        await host.pass_through()
+        return self._connect(host, path, 0)
+
     def _connect(self, host: Host, address: str, port: int) -> MemoryStream:
         if self._background is None:
             raise RuntimeError("the network is not open; use it with 'async with'")
@@ -260,8 +297,8 @@ class MemoryNetwork:
 
 
 def _is_numeric(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        with contextlib.suppress(OSError):
-            socket.inet_pton(family, host)
-            return True
-    return False
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
