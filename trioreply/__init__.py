@@ -9,9 +9,15 @@ from . import errors as errors
 from . import events as events
 from ._config import (
     FetchFields,
+    FetchOptions,
     ManagerConfig,
 )
 from ._facade import export
+from ._jobs.fetch_all import (
+    FetchAll,
+    FetchResult,
+    OnFailure,
+)
 from ._manager import (
     Manager,
     ManagerStatistics,
@@ -177,6 +183,15 @@ from ._model.tls import (
     SslErrorCode,
     TlsInfo,
 )
+from ._net.dialers import (
+    KeepAlive,
+    TcpDialer,
+)
+from ._net.resolvers import (
+    CachingResolver,
+    PublicResolver,
+    SystemResolver,
+)
 from ._net.slots import (
     SlotCounts,
 )
@@ -193,6 +208,9 @@ from ._policies.cookiejar import (
 )
 from ._policies.hsts_store import (
     HstsStore,
+)
+from ._policies.proxy_decide import (
+    ProxyFactory,
 )
 from ._reply.reply import (
     OpenReply,
@@ -215,6 +233,7 @@ __all__ = (
     "BodySource",
     "ByteRange",
     "CacheLoad",
+    "CachingResolver",
     "Certificate",
     "Challenge",
     "ConnectionLeased",
@@ -236,7 +255,10 @@ __all__ = (
     "Encrypted",
     "ErrorOccurred",
     "Event",
+    "FetchAll",
     "FetchFields",
+    "FetchOptions",
+    "FetchResult",
     "FilenameOption",
     "FilesSource",
     "Finished",
@@ -251,6 +273,7 @@ __all__ = (
     "Informational",
     "InsecureRedirectError",
     "InternalServerError",
+    "KeepAlive",
     "KnownHeader",
     "Limits",
     "Link",
@@ -263,6 +286,7 @@ __all__ = (
     "MultipartBody",
     "NetworkError",
     "NetworkSessionFailedError",
+    "OnFailure",
     "OpenManager",
     "OpenReply",
     "Operation",
@@ -282,9 +306,11 @@ __all__ = (
     "ProxyConnectionClosedError",
     "ProxyConnectionRefusedError",
     "ProxyError",
+    "ProxyFactory",
     "ProxyNotFoundError",
     "ProxyTimeoutError",
     "ProxyType",
+    "PublicResolver",
     "QuerySource",
     "Question",
     "QuestionEvent",
@@ -318,6 +344,8 @@ __all__ = (
     "SslErrorCode",
     "SslErrors",
     "SslHandshakeFailedError",
+    "SystemResolver",
+    "TcpDialer",
     "TemporaryNetworkFailureError",
     "Timings",
     "TlsAnswer",

@@ -72,6 +72,13 @@ class FetchFields(RequestFields, total=False):
     body: BodySource | None
 
 
+class FetchOptions(FetchFields, total=False):
+    """The keywords of `Manager.fetch_all` that are those of `Manager.fetch`."""
+
+    raise_for_error: bool
+    max_size: int | None
+
+
 _SECONDS: dict[str, tuple[type, ...]] = {
     "transfer_timeout": (int, float, NoneType),
     "connect_timeout": (int, float),

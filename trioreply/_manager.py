@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -23,7 +23,8 @@ from attrs import frozen
 from yarl import URL
 
 from ._clock import wall_clock
-from ._config import FetchFields, ManagerConfig, check_config
+from ._config import FetchFields, FetchOptions, ManagerConfig, check_config
+from ._jobs.fetch_all import FetchAll, OnFailure
 from ._model.bodies import BodySource
 from ._model.events import (
     AuthenticationRequired,
@@ -265,6 +266,29 @@ class Manager:
 
         reply = await run_inline(request, self._replies, self._handler, prepare=prepare)
         return _response(reply, raise_for_error=raise_for_error)
+
+    def fetch_all(
+        self,
+        urls: Iterable[str | URL | Request] | AsyncIterable[str | URL | Request],
+        *,
+        limit: int = 10,
+        on_failure: OnFailure = OnFailure.CANCEL,
+        **options: Unpack[FetchOptions],
+    ) -> FetchAll:
+        """Carry out many fetches: ``async with manager.fetch_all(urls) as results``, then ``async for result``.
+
+        The results (`FetchResult`) come as they are complete, each with the number of its request.
+
+        Args:
+            urls: URLs or whole requests; an iterable of either kind, taken only as fast as they are carried out.
+            limit: how many at once; the manager's `Limits` apply as well.
+            on_failure: what the failure of one means for the others; see `OnFailure`.
+            options: as for `fetch`.
+
+        Raises:
+            ValueError, TypeError: an argument is impossible; the text starts with its name.
+        """
+        return FetchAll(partial(self.fetch, **options), urls, limit=limit, on_failure=on_failure)
 
     # The manager itself
 

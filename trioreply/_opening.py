@@ -79,7 +79,11 @@ def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
             * ``wire_limits``: how much a server may send of anything but content; see `WireLimits`.
             * ``run_sync``: calls what may block; default `trio.to_thread.run_sync`. Your own may have a limiter.
             * ``ssl``: how to secure connections, a `SslConfiguration` or a `ssl.SSLContext` of your own.
-            * ``trust_env``: whether the environment is looked at (``SSLKEYLOGFILE``); default: yes.
+            * ``proxy``: what requests go through that do not say it themselves, a `Proxy` or its URL;
+              ``Proxy(ProxyType.NONE)`` for nothing; default: what the factory or the environment says.
+            * ``proxy_factory``: says for each URL which proxies there are, a `ProxyFactory`; not together with ``proxy``.
+            * ``trust_env``: whether the environment is looked at (``http_proxy``, ``https_proxy``, ``all_proxy``,
+              ``no_proxy``, ``SSLKEYLOGFILE``); default: yes.
             * ``cookie_jar``: where cookies are kept, a `CookieJar`; ``None`` for nowhere; default: a new one in memory.
             * ``hsts``: the hosts that are spoken to securely only, a `HstsStore`; default: nobody keeps account.
             * ``retry``: when requests are sent again that do not say it themselves, a `RetryPolicy`; default: never.

@@ -2,7 +2,7 @@
 
 from ._facade import export
 from ._model.exchange import Handler, Sink
-from ._net.interfaces import ByteStream, Dialer, Resolver
+from ._net.interfaces import ByteStream, Dialer, LocalDialer, Resolver
 from ._policies.cookie_store import CookieStore
 
 __all__ = (
@@ -10,6 +10,7 @@ __all__ = (
     "CookieStore",
     "Dialer",
     "Handler",
+    "LocalDialer",
     "Resolver",
     "Sink",
 )
