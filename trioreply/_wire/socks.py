@@ -17,11 +17,11 @@ The rules:
 
 Why there is no library underneath. socksio is the one that does no I/O, and what it leaves to do was measured with its
 release 1.0. It takes each piece of input for a whole message, so versions, address types and lengths must have been
-read before it can be asked. It ignores the version of two of the three answers (``H`` of an HTTP server passes), gives
-a SOCKS5 address that is a name with its length byte in it and fails if the name is no UTF-8, although nobody needs it.
-Codes that it does not know, and refusals that are cut short, are the same "Malformed reply" as garbage. What is too
-long ends in an `OverflowError`, a NUL in a SOCKS4 user name goes out and ends the field early, and a SOCKS4A request
-for an address sends its four raw bytes as a name. What would be left for it is to join a few constant bytes.
+read before it can be asked. It ignores the version of the first answer, takes a wrong one in the second for a refused
+login, gives an address that is a name with its length byte in it, and fails if it is no UTF-8. Codes that it does not
+know, and refusals that are cut short, are the same "Malformed reply" as garbage. What is too long ends in an
+`OverflowError`, a NUL in a SOCKS4 user name goes out and ends the field early, and a SOCKS4A request for an address
+sends its four raw bytes as a name. What would be left for it is to join a few constant bytes.
 """
 
 from __future__ import annotations
@@ -156,7 +156,8 @@ def negotiate(proxy: Proxy, host: str, port: int, *, login: UserPassword | None)
         login: for SOCKS5, told only if the proxy asks; of SOCKS4, whose proxies do not ask, the user is told at once.
 
     Raises:
-        HostNotFoundError: no such host can exist: its name is empty, too long or not ASCII.
+        HostNotFoundError: no such host can exist: its name is empty, too long or not ASCII, or its address is 0.0.0.x,
+            which in SOCKS4 means something else.
         UnknownProxyError: this kind of proxy cannot be told that host or that login.
     """
     way = _Way(proxy, host, port)
@@ -276,9 +277,10 @@ def _socks5_login(way: _Way, login: UserPassword | None) -> bytes | None:
     message = b"\x01"
     for name, text in (("user name", login.user), ("password", login.password)):
         part = user_bytes(text)
-        if not 1 <= len(part) <= 255:
+        # RFC 1929 wants a byte at least of each. A token for a user needs no password, and everybody sends it empty.
+        if len(part) > 255:
             raise UnknownProxyError(
-                f"the {name} for {way.proxy} has {len(part)} bytes, and SOCKS5 takes 1 to 255; give another one"
+                f"the {name} for {way.proxy} has {len(part)} bytes, and SOCKS5 takes 255; give another one"
             )
         message += bytes([len(part)]) + part
     return message
