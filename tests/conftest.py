@@ -22,6 +22,11 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+# Whoever runs the tests may need a proxy for the world outside; what is tested is all on this machine.
+for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+    os.environ.pop(name, None)
+    os.environ.pop(name.upper(), None)
+
 if os.environ.get("TRIOREPLY_TEST_INSTALLED"):
     # The noxfile's sessions test the wheel that they installed; the source tree beside it must not stand in for it.
     location = Path(trioreply.__file__).resolve()

@@ -2,8 +2,8 @@
 
 ``S`` SocketStartedConnecting, ``V(codes)`` SslErrors, ``T`` Encrypted, ``Q`` RequestSent, ``I(status)`` Informational,
 ``H(status)`` MetaDataChanged, ``R`` ReadyRead, ``U(done,total)`` and ``D(done,total)`` Progress up and down,
-``A(user)`` AuthenticationRequired with the user that was refused before, ``E(error)`` ErrorOccurred, ``F(error)``
-Finished; an unknown total is ``?``.
+``A(user)`` AuthenticationRequired with the user that was refused before, ``P(user)`` ProxyAuthenticationRequired in the
+same way, ``E(error)`` ErrorOccurred, ``F(error)`` Finished; an unknown total is ``?``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from trioreply import (
     Informational,
     MetaDataChanged,
     Progress,
+    ProxyAuthenticationRequired,
     ReadyRead,
     RequestSent,
     SocketStartedConnecting,
@@ -38,6 +39,8 @@ def word(event: Event) -> str:  # noqa: PLR0911 - one for each kind
             return "T"
         case AuthenticationRequired(challenge=challenge):
             return f"A({challenge.previous_user or ''})"
+        case ProxyAuthenticationRequired(challenge=challenge):
+            return f"P({challenge.previous_user or ''})"
         case RequestSent():
             return "Q"
         case Informational(status_code=status):
