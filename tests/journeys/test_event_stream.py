@@ -238,6 +238,7 @@ async def test_fields_of_the_request(memory: Place) -> None:
             server.requests.clear()
             async with event_stream(manager, url, reconnect=EXACT, reconnect_delay=0, **fields) as events:
                 assert await all_data(events) == []
+                assert events.attempts == 3
             own = "a" if not fields else dict(fields["headers"] or {})["X-Own"]
             assert [(one.method, one.header("X-Own")) for one in server.requests] == [("GET", own)] * 3
             assert server.ids == [None, "1", "1"]

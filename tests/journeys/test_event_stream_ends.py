@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from typing import Unpack
 
 import pytest
 import trio
 import trio.testing
+from attrs import define, field
 from trio.testing import MockClock
+from yarl import URL
 
 import trioreply
-from trioreply import Manager, NetworkError
+from trioreply import Manager, NetworkError, Reply, Request, RequestFields
 from trioreply._jobs.event_stream import event_stream
 from trioreply._model.server_sent_event import ServerSentEvent
 from trioreply.errors import OperationCanceledError
@@ -176,6 +180,41 @@ async def test_left_by_another_task(seconds: float, autojump_clock: MockClock, m
                 await trio.sleep(seconds)
         assert trio.current_time() == seconds
         assert at_rest(manager)
+
+
+@define
+class Hesitant:
+    """A manager's ``get``, which opens nothing before it is told to."""
+
+    manager: Manager
+    go_on: trio.Event = field(factory=trio.Event)
+    is_asked: trio.Event = field(factory=trio.Event)
+
+    @contextlib.asynccontextmanager
+    async def get(self, url: str | URL | Request, **fields: Unpack[RequestFields]) -> AsyncIterator[Reply]:
+        """See `Opener`."""
+        self.is_asked.set()
+        await self.go_on.wait()
+        async with self.manager.get(url, **fields) as reply:
+            yield reply
+
+
+async def test_left_while_a_reply_is_being_opened(memory: Place) -> None:
+    """A reply that is open only after another task has left the block is closed at once."""
+    async with memory.origin(_serve_endless) as origin, memory.open_manager() as manager:
+        opener = Hesitant(manager)
+        events = event_stream(opener, origin.url())
+
+        async def read() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await anext(events)
+
+        async with trio.open_nursery() as nursery:
+            async with events:
+                nursery.start_soon(read)
+                await opener.is_asked.wait()
+            opener.go_on.set()
+        assert (events.attempts, events.reply, at_rest(manager)) == (0, None, True)
 
 
 async def test_a_slow_reader_holds_the_server_back(autojump_clock: MockClock, memory: Place) -> None:

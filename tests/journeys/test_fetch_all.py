@@ -166,7 +166,7 @@ def test_urls(urls: list[str]) -> None:
 def test_policies() -> None:
     """A failure policy is a member of its enumeration."""
     with pytest.raises(TypeError, match=r"^on_failure: "):
-        closed_manager().fetch_all([], on_failure="cancel")  # type: ignore[arg-type] - it is the point
+        closed_manager().fetch_all([], on_failure="cancel")  # type: ignore[arg-type]  # it is the point
 
 
 async def many(env: ManagerSweep[Manager]) -> None:

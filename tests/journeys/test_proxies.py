@@ -141,7 +141,7 @@ async def answers(reply: Reply, *logins: tuple[str, str] | None) -> str:
 async def test_a_proxy_s_demand_is_answered(scheme: str, here: Surroundings) -> None:
     """The demand is an event with the proxy in it; a wrong answer leads to another, a right one to the page."""
     chosen = {"basic": "basic", "digest": "digest"}.get(scheme, "digest-sha-256")
-    async with here.origin(ROUTES) as origin, here.http_proxy(login=LOGIN, scheme=chosen) as proxy:  # type: ignore[arg-type] - one of the three
+    async with here.origin(ROUTES) as origin, here.http_proxy(login=LOGIN, scheme=chosen) as proxy:  # type: ignore[arg-type]  # one of the three
         async with here.place.open_manager(proxy=proxy_at(proxy)) as manager:
             async with manager.get(origin.url()) as reply:
                 assert await answers(reply, OTHER, LOGIN) == "P() P(you) H(200) F(NO_ERROR)"

@@ -64,7 +64,7 @@ def _parse(text: str, field: str) -> URL:
     try:
         url = URL(text)
         url.port  # noqa: B018 - yarl parses the port when it is first asked for
-    except ValueError:
+    except (ValueError, IndexError):  # the latter for brackets before an @ with nothing behind it
         # From None, because yarl's text shows the URL as it is.
         shown = _without_user(text)
         raise ValueError(f"{field}: {shown!r} is not a URL; look at its host, and its port (0 to 65535)") from None

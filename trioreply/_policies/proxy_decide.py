@@ -63,7 +63,7 @@ def suitable(proxies: Iterable[ProxySource], scheme: str) -> list[Proxy]:
         kind = type(proxies).__name__
         raise TypeError(f"{_FIELD}: query() must give a list of proxies, even if it is only one; not {kind}")
     found = [_checked(one) for one in proxies]
-    fitting = [proxy for proxy in found if _can_serve(proxy.type, scheme)]
+    fitting = [proxy for proxy in found if _can_serve(proxy, scheme)]
     if found and not fitting:
         names = ", ".join(map(str, found))
         raise ProxyNotFoundError(
@@ -82,8 +82,8 @@ def _checked(one: ProxySource) -> Proxy:
     return proxy
 
 
-def _can_serve(kind: ProxyType, scheme: str) -> bool:
-    return kind is ProxyType.NONE or kind.can_tunnel or (kind.can_forward and scheme == "http")
+def _can_serve(proxy: Proxy, scheme: str) -> bool:
+    return proxy.type is ProxyType.NONE or proxy.type.can_tunnel or proxy.forwards(scheme)
 
 
 class ProxyFailures:
@@ -129,18 +129,13 @@ def _place(proxy: Proxy) -> tuple[object, ...]:
 
 # From the one that says least about a proxy to the one that says most: the further we came, the better the chance that
 # the proxy is meant, and that its complaint is what has to be set right.
-_UNREACHABLE: tuple[type[ReplyError], ...] = (
+_OUT_OF_ORDER: tuple[type[ReplyError], ...] = (
     ProxyNotFoundError,
     ProxyTimeoutError,
     ProxyConnectionRefusedError,
     ProxyConnectionClosedError,
     UnknownProxyError,
 )
-
-
-def is_unreachable(error: ReplyError) -> bool:
-    """Whether ``error`` means that a proxy is out of order, so that another one may do."""
-    return isinstance(error, _UNREACHABLE)
 
 
 def gave_up(errors: Sequence[tuple[Proxy, ReplyError]]) -> ReplyError:
@@ -161,5 +156,5 @@ def gave_up(errors: Sequence[tuple[Proxy, ReplyError]]) -> ReplyError:
 
 
 def _telling(error: ReplyError) -> int:
-    ranks = [rank for rank, kind in enumerate(_UNREACHABLE) if isinstance(error, kind)]
-    return ranks[0] if ranks else len(_UNREACHABLE)
+    ranks = [rank for rank, kind in enumerate(_OUT_OF_ORDER) if isinstance(error, kind)]
+    return ranks[0] if ranks else len(_OUT_OF_ORDER)

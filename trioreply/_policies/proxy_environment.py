@@ -232,11 +232,7 @@ def _block(entry: str) -> _Block:
 
 def _host_and_port(entry: str) -> tuple[str, int | None]:
     """Host, without brackets around an address, and port, if there is one."""
-    match = _BRACKETED.fullmatch(entry)
-    if match is None and entry.count(":") == 1:
-        match = _WITH_PORT.fullmatch(entry)
-        if match is None:
-            raise ValueError("a port is a number")
+    match = _BRACKETED.fullmatch(entry) or _WITH_PORT.fullmatch(entry)
     host, port = (entry, None) if match is None else match.groups()
     if port is not None and not 1 <= int(port) <= 65535:
         raise ValueError("a port is a number up to 65535")

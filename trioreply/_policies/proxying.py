@@ -88,9 +88,11 @@ async def _try_all(
         try:
             await handler(hop, sink)
         except ReplyError as error:
-            if not error.proxy_failed:
+            if not error.proxy_failed and not (failed and wanted is None):
                 raise
             failed.append((proxy, error))
+            if wanted is None:
+                break  # the direct way, if it is listed, is the last: what failed on it is the server's
             selection.failures.failed(proxy, trio.current_time())
         else:
             selection.failures.worked(proxy)

@@ -2,15 +2,21 @@
 
 This is the one place where ``Exception`` is caught: what a handler raises that is none of our errors (a bug in a body
 iterable, in the application's handler for questions, in a custom scheme) ends its own reply and no other.
+
+What was hard is to trust nothing about it. It may come in a group, together with a cancellation that belongs to
+somebody else; it may be of a class that has no code, cannot be copied, or cannot be printed. Whatever went wrong here
+would go wrong in the manager's own nursery.
 """
 
 from __future__ import annotations
 
+import copy
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import trio
 
-from .._model.errors import ReplyError, UnknownNetworkError
+from .._model.errors import NetworkError, ReplyError, UnknownNetworkError
 from .._model.events import AuthenticationRequired, ProxyAuthenticationRequired, QuestionEvent, Redirected, SslErrors
 from .._model.messages import (
     AuthenticationQuestion,
@@ -45,6 +51,8 @@ class ReplySink:
     async def put(self, message: Message) -> None:
         """See `Sink.put`."""
         core = self._core
+        if core.released.is_set():
+            raise RuntimeError("out of order: the exchange is over, and its sink takes nothing after the handler's end")
         if self._shown is not None and message == self._shown:
             core.enter_silently(message)
             self._shown = None
@@ -129,12 +137,46 @@ async def _exchange(reply: Reply, handler: Handler) -> None:
     try:
         await handler(core.state.request, ReplySink(reply))
         core.complete()
-    except ReplyError as error:
-        core.fail(_without_frames(error))
+    except BaseExceptionGroup as group:
+        # From a nursery of the handler's. A cancellation among the failures is on its way to some scope further out.
+        failures, others = group.split(Exception)
+        if failures is not None:
+            core.fail(_failure(failures))
+        if others is not None:
+            raise others from None
     except Exception as error:  # noqa: BLE001 - the one place: see the module's text
-        failure = UnknownNetworkError(f"{type(error).__name__}: {error}")
-        failure.__cause__ = error
-        core.fail(failure)
+        core.fail(_failure(error))
+
+
+def _failure(error: Exception) -> ReplyError:
+    """What the reply fails with when its handler has raised ``error``."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        (error,) = error.exceptions  # a nursery makes a group of one, too
+    # The groups of our errors, such as ContentError, have no code, and a handler's own class may have any.
+    code = getattr(error, "code", None)
+    kind = code.exception if isinstance(code, NetworkError) else None
+    if kind is not None and isinstance(error, ReplyError) and _is_sound(error, kind):
+        return _without_frames(error)
+    failure = UnknownNetworkError(_description(error)) if kind is None else kind(_description(error))
+    failure.__cause__ = error
+    return failure
+
+
+def _is_sound(error: ReplyError, kind: type[ReplyError]) -> bool:
+    """Whether ``error`` can be the reply's. If its class is the handler's own, what will be done with it is tried."""
+    if type(error) is kind:
+        return True
+    with suppress(Exception):
+        copy.copy(error)
+        str(error)
+        return True
+    return False
+
+
+def _description(error: Exception) -> str:
+    with suppress(Exception):
+        return f"{type(error).__name__}: {error}"
+    return type(error).__name__
 
 
 def _without_frames(error: ReplyError) -> ReplyError:
@@ -144,7 +186,9 @@ def _without_frames(error: ReplyError) -> ReplyError:
     request body's source, or a dialler.
     """
     cause: BaseException | None = None if isinstance(error, UnknownNetworkError) else error.__cause__
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:  # somebody's code may raise an error from itself
+        seen.add(id(cause))
         cause.__traceback__ = None
         cause = cause.__cause__
     return error.with_traceback(None)

@@ -144,7 +144,7 @@ class Way:
                 stream = await self._through(proxy.via, Endpoint(proxy.host, proxy.port))
                 self.at_proxy(proxy)
         except ReplyError as error:
-            raise as_proxy_error(error, proxy) from error
+            raise as_proxy_error(error, proxy) from error.__cause__
         if proxy.tls is None:
             return stream
         return await _closing(stream, self._secured(stream, proxy))
@@ -165,7 +165,7 @@ class Way:
                 )
             ) from None
         except ReplyError as error:
-            raise as_proxy_error(error, proxy) from error
+            raise as_proxy_error(error, proxy) from error.__cause__
         return secured
 
     async def _through(self, proxy: Proxy, target: Endpoint) -> ByteStream:
