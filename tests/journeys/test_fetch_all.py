@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from functools import partial
 
 import pytest
@@ -23,7 +23,7 @@ async def echo(request: OriginRequest) -> OriginResponse:
 
 async def never(_request: OriginRequest) -> OriginResponse:
     """A page that never comes."""
-    await trio.sleep_forever()
+    await trio.Event().wait()
     return OriginResponse()
 
 
@@ -41,7 +41,10 @@ async def test_results_come_with_their_numbers(place: Place) -> None:
 async def test_fields_and_requests(place: Place) -> None:
     """Options hold for all; whole requests are taken, too; and an empty list has no results."""
     async with place.origin(echo) as origin, place.open_manager() as manager:
-        sources = [origin.url("/missing"), Request(origin.url("/b"), operation=trioreply.Operation.POST, body=b"x")]
+        sources: list[str | Request] = [
+            origin.url("/missing"),
+            Request(origin.url("/b"), operation=trioreply.Operation.POST, body=b"x"),
+        ]
         async with manager.fetch_all(sources, headers={"X-Same": "1"}, raise_for_error=False) as results:
             found = sorted([result async for result in results], key=lambda result: result.index)
         async with manager.fetch_all([]) as results:
@@ -101,7 +104,7 @@ async def test_nobody_runs_ahead_of_the_reader(place: Place) -> None:
 async def test_requests_may_come_slowly(place: Place) -> None:
     """An asynchronous iterable is taken from by one task at a time, and leaving the block early ends everything."""
 
-    async def urls() -> AsyncIterator[str]:
+    async def urls() -> AsyncGenerator[str, None]:
         number = 0
         while True:
             await trio.lowlevel.checkpoint()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -101,7 +102,7 @@ async def test_bodies_and_kept_connections(here: Surroundings) -> None:
     assert names == [f"{shown} via {proxy_at(proxy)}"]
 
 
-async def _pieces() -> object:
+async def _pieces() -> AsyncIterator[bytes]:
     yield b"one"
     yield b"two"
 

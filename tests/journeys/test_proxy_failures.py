@@ -241,7 +241,7 @@ async def test_factories_may_wait_and_may_be_wrong(place: Place) -> None:
 
     here = Surroundings(place)
     async with here.origin({"/": OriginResponse()}) as origin, here.http_proxy() as proxy:
-        async with place.open_manager(proxy_factory=Slow()) as manager:  # type: ignore[typeddict-item]  # any object will do
+        async with place.open_manager(proxy_factory=Slow()) as manager:
             assert (await manager.fetch(origin.url())).status_code == 200
         assert len(proxy.visitors) == 1
         for factory, kind in ((Broken(), NotImplementedError), (Listed(Proxy()), ValueError)):
@@ -277,7 +277,7 @@ def test_one_of_the_two() -> None:
     with pytest.raises(ValueError, match=r"^proxy: there is a proxy_factory too"):
         Place(None).open_manager(proxy="http://h", proxy_factory=Listed())
     with pytest.raises(TypeError, match=r"^proxy_factory: .* has no method query"):
-        Place(None).open_manager(proxy_factory=object())  # type: ignore[typeddict-item]  # it is the point
+        Place(None).open_manager(proxy_factory=object())  # type: ignore[arg-type]  # it is the point
     with pytest.raises(ValueError, match=r"^proxy: "):
         Request("http://h/", proxy="ftp://h")
 

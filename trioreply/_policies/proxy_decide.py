@@ -13,7 +13,7 @@ while, so that not every request waits for it again. Rules that hold here:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from yarl import URL
 
@@ -37,7 +37,7 @@ MAX_FAILURES: Final = 64
 _FIELD = "proxy_factory"
 
 
-class ProxyFactory:
+class ProxyFactory(Protocol):
     """Says which proxies to use for a URL (``QNetworkProxyFactory``). Any object with such a ``query`` will do."""
 
     def query(self, url: URL) -> Sequence[ProxySource] | Awaitable[Sequence[ProxySource]]:
