@@ -37,10 +37,9 @@ def word(event: Event) -> str:  # noqa: PLR0911 - one for each kind
             return f"V({','.join(error.code.name for error in errors)})"
         case Encrypted():
             return "T"
-        case AuthenticationRequired(challenge=challenge):
-            return f"A({challenge.previous_user or ''})"
-        case ProxyAuthenticationRequired(challenge=challenge):
-            return f"P({challenge.previous_user or ''})"
+        case AuthenticationRequired(challenge=challenge) | ProxyAuthenticationRequired(challenge=challenge):
+            letter = "A" if isinstance(event, AuthenticationRequired) else "P"
+            return f"{letter}({challenge.previous_user or ''})"
         case RequestSent():
             return "Q"
         case Informational(status_code=status):

@@ -237,14 +237,15 @@ async def test_factories_may_wait_and_may_be_wrong(place: Place) -> None:
             return [proxy_at(proxy)]
 
     class Broken(ProxyFactory):
-        pass
+        def query(self, url: URL) -> list[Proxy]:
+            raise KeyError(url)
 
     here = Surroundings(place)
     async with here.origin({"/": OriginResponse()}) as origin, here.http_proxy() as proxy:
         async with place.open_manager(proxy_factory=Slow()) as manager:
             assert (await manager.fetch(origin.url())).status_code == 200
         assert len(proxy.visitors) == 1
-        for factory, kind in ((Broken(), NotImplementedError), (Listed(Proxy()), ValueError)):
+        for factory, kind in ((Broken(), KeyError), (Listed(Proxy()), ValueError)):
             async with place.open_manager(proxy_factory=factory) as manager, manager.get(origin.url()) as reply:
                 assert await reply.wait_finished() is NetworkError.UNKNOWN_NETWORK
                 with pytest.raises(Exception) as caught:

@@ -14,7 +14,6 @@ from trioreply._model.proxies import ProxySource
 from trioreply._policies.proxy_decide import (
     FAILURE_SECONDS,
     MAX_FAILURES,
-    ProxyFactory,
     ProxyFailures,
     gave_up,
     suitable,
@@ -76,16 +75,6 @@ def test_answers_that_are_no_lists_of_proxies(proxies: object, error: type[Excep
     with pytest.raises(error, match=text) as caught:
         suitable(proxies, "http")  # type: ignore[arg-type]  # the point
     assert "hush" not in str(caught.value)
-
-
-def test_a_factory_must_answer() -> None:
-    """A factory without a ``query`` of its own says so."""
-
-    class Idle(ProxyFactory):
-        """Says nothing."""
-
-    with pytest.raises(NotImplementedError, match=r"^Idle has no query\(\)$"):
-        Idle().query(URL("http://h"))
 
 
 def test_those_that_failed_are_last() -> None:

@@ -46,7 +46,7 @@ class ProxyFactory(Protocol):
         ``Proxy(ProxyType.NONE)`` stands for a direct connection, and so does an empty list (as in Qt). URLs as text
         are taken, too. It may be an async function. What it raises ends the reply that it was asked for.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no query()")
+        ...
 
 
 def suitable(proxies: Iterable[ProxySource], scheme: str) -> list[Proxy]:
