@@ -90,6 +90,7 @@ class ManagerSweep(Generic[M]):
         loopback: run over real sockets; there is no ``network`` then.
         tls: the origin speaks https with it, for ``origin.test`` or on loopback 127.0.0.1, and the manager that
             ``open_manager`` makes must trust it.
+        beside: what else is to run, such as proxies: opened before the manager, left after it, and never cancelled.
     """
 
     manager: M
@@ -106,6 +107,7 @@ class ManagerSweep(Generic[M]):
         owns_manager: bool = False,
         loopback: bool = False,
         tls: ServerTls | None = None,
+        beside: Callable[[ManagerSweep[M]], AbstractAsyncContextManager[object]] | None = None,
     ) -> None:
         self._open_manager = open_manager
         self._scenario = scenario
@@ -113,6 +115,7 @@ class ManagerSweep(Generic[M]):
         self._owns_manager = owns_manager
         self._network = None if loopback else MemoryNetwork()
         self._tls = tls
+        self._beside = beside
         self._observed: dict[int, tuple[object, list[object]]] = {}
         self._observers = 0
         self._background: Background
@@ -146,6 +149,8 @@ class ManagerSweep(Generic[M]):
             self.origin = await stack.enter_async_context(origin)
             self._background = await stack.enter_async_context(open_background())
             stack.push(self._check_closed)
+            if self._beside is not None:
+                await stack.enter_async_context(self._beside(self))
             if not self._owns_manager:
                 await stack.enter_async_context(self._managing())
             self._closing = stack.pop_all()
