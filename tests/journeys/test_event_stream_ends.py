@@ -58,6 +58,21 @@ async def test_the_block(memory: Place) -> None:
             await events.__aenter__()
 
 
+async def test_entering_and_leaving_are_checkpoints(memory: Place) -> None:
+    """The block can be cancelled on its way in, and on its way out even if nothing is open."""
+    async with memory.open_manager() as manager:
+        for cancelled in ("before", "within"):
+            with trio.CancelScope() as scope:
+                if cancelled == "before":
+                    scope.cancel()
+                async with event_stream(manager, "http://origin.test/"):
+                    assert not scope.cancel_called
+                    scope.cancel()
+            assert scope.cancelled_caught
+        with trio.testing.assert_checkpoints():
+            await event_stream(manager, "http://origin.test/").__aenter__()
+
+
 async def _endless() -> AsyncIterator[bytes]:
     yield b"data: a\n\n"
     await trio.sleep_forever()
