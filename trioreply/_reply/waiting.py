@@ -18,15 +18,21 @@ from typing import Generic, TypeVar
 import trio
 
 from .._model.errors import NetworkError, ReplyError, UnknownContentError
+from .._model.server_sent_event import ServerSentEvent
+from .._model.sse import MAX_EVENT, MEDIA_TYPE, EventParser, is_event_stream
 from .._model.text import decode_body, decode_json
 from .._model.urls import display
 from .core import Core
 from .device import Device
+from .records import JsonLines, ServerSentEvents
 
 T = TypeVar("T")
 
 MAX_LINE = 1024 * 1024
 """The longest line `Waiting.lines` accepts by default: without a bound one line could fill the memory."""
+
+_PARSED_AT_ONCE = 4096
+"""How much of the buffer is shown to a parser: more is copied for nothing when events are short."""
 
 
 class Waiting(Device):
@@ -109,6 +115,70 @@ class Waiting(Device):
             return await self._receive_line(max_size)
 
         return Chunks(next_line)
+
+    def json_lines(self, max_size: int = MAX_LINE) -> JsonLines:
+        """Iterate over JSON values, one to a line (``application/x-ndjson``, JSON Lines); blank lines are skipped.
+
+        A line that is no JSON does not end the reply: the next step goes on with the line after it.
+
+        Raises (from the iteration):
+            UnknownContentError: a line is no JSON, and which one; or it is longer than ``max_size``, as in `lines`.
+            ReplyError, trio.BusyResourceError: as `receive_some`.
+        """
+        return JsonLines(partial(self._receive_line, max_size), self._located)
+
+    def server_sent_events(self, max_size: int = MAX_EVENT, *, last_event_id: str = "") -> ServerSentEvents:
+        """Iterate over the events of an event stream (HTML standard section 9.2).
+
+        What follows an event stays unread until the next step. Of one that is incomplete the iterator keeps the
+        beginning, so go on with the same one.
+
+        Args:
+            max_size: the largest event that is wanted, in bytes.
+            last_event_id: the ``id`` of events until the server gives one: that of the connection before this one.
+
+        Raises (from the iteration):
+            UnknownContentError: the response is no event stream; or an event is larger than ``max_size``, and the
+                reply is aborted.
+            ReplyError: as `receive_some`; if there is no response either.
+            trio.BusyResourceError: as `receive_some`.
+        """
+        parser = EventParser(max_size, last_event_id=last_event_id)
+        return ServerSentEvents(parser, check=self._check_event_stream, receive=self._receive_event)
+
+    async def _check_event_stream(self) -> None:
+        with self._reading():
+            await self.wait_metadata()
+        if not is_event_stream(self.headers):
+            came = self.headers.get("Content-Type", "no Content-Type")
+            status = "" if self.status_code is None else f" with status {self.status_code}"
+            raise self._located(
+                UnknownContentError(f"the response is no event stream: {came!r} came{status}, not {MEDIA_TYPE}")
+            )
+
+    async def _receive_event(self, parser: EventParser) -> ServerSentEvent | None:
+        with self._reading():
+            while True:
+                await self._until(1)
+                if not self.bytes_available:
+                    self._core.raise_transfer_error()
+                    return None
+                event = self._parse(parser)
+                if event is not None:
+                    return event
+
+    def _parse(self, parser: EventParser) -> ServerSentEvent | None:
+        try:
+            size, event = parser.feed(self.peek(_PARSED_AT_ONCE))
+        except UnknownContentError as error:
+            refusal = str(error)
+        else:
+            self.read(size)
+            return event
+        self._core.stop(UnknownContentError(refusal))
+        self._core.raise_transfer_error()
+        # The reply had already finished well, so it keeps its own (happy) end.
+        raise self._located(UnknownContentError(refusal))
 
     async def _receive_line(self, max_size: int) -> bytes:
         core = self._core
