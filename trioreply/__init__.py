@@ -8,11 +8,12 @@ from . import abc as abc
 from . import errors as errors
 from . import events as events
 from ._config import (
-    FetchFields,
-    FetchOptions,
     ManagerConfig,
 )
 from ._facade import export
+from ._jobs.event_stream import (
+    EventStream,
+)
 from ._jobs.fetch_all import (
     FetchAll,
     FetchResult,
@@ -155,6 +156,8 @@ from ._model.proxies import (
     ProxyType,
 )
 from ._model.request import (
+    FetchFields,
+    FetchOptions,
     QuerySource,
     Request,
     RequestChanges,
@@ -168,6 +171,9 @@ from ._model.response import (
 )
 from ._model.retry import (
     RetryPolicy,
+)
+from ._model.server_sent_event import (
+    ServerSentEvent,
 )
 from ._model.ssl_configuration import (
     SslConfiguration,
@@ -212,6 +218,13 @@ from ._policies.hsts_store import (
 from ._policies.proxy_decide import (
     ProxyFactory,
 )
+from ._policies.proxy_environment import (
+    EnvironmentProxies,
+)
+from ._reply.records import (
+    JsonLines,
+    ServerSentEvents,
+)
 from ._reply.reply import (
     OpenReply,
     Reply,
@@ -253,8 +266,10 @@ __all__ = (
     "CookieStoreError",
     "Direction",
     "Encrypted",
+    "EnvironmentProxies",
     "ErrorOccurred",
     "Event",
+    "EventStream",
     "FetchAll",
     "FetchFields",
     "FetchOptions",
@@ -273,6 +288,7 @@ __all__ = (
     "Informational",
     "InsecureRedirectError",
     "InternalServerError",
+    "JsonLines",
     "KeepAlive",
     "KnownHeader",
     "Limits",
@@ -335,6 +351,8 @@ __all__ = (
     "Retrying",
     "SameSite",
     "ServerError",
+    "ServerSentEvent",
+    "ServerSentEvents",
     "ServiceUnavailableError",
     "SlotCounts",
     "SocketStartedConnecting",

@@ -14,13 +14,12 @@ from typing import TypedDict
 
 from yarl import URL
 
-from ._model.bodies import BodySource
 from ._model.events import AuthenticationRequired, ProxyAuthenticationRequired, Redirected, SslErrors
 from ._model.headers import HeaderSource
 from ._model.limits import Limits
-from ._model.options import Operation, RedirectPolicy
+from ._model.options import RedirectPolicy
 from ._model.proxies import Proxy, make_proxy
-from ._model.request import RequestFields, check_number
+from ._model.request import check_number
 from ._model.retry import RetryPolicy
 from ._model.running import RunSync
 from ._model.securing import check_ssl
@@ -62,21 +61,6 @@ class ManagerConfig(TypedDict, total=False):
     authenticator: Callable[[Reply, AuthenticationRequired], Awaitable[None]] | None
     proxy_authenticator: Callable[[Reply, ProxyAuthenticationRequired], Awaitable[None]] | None
     redirect_verifier: Callable[[Reply, Redirected], Awaitable[None]] | None
-
-
-class FetchFields(RequestFields, total=False):
-    """The keywords of `Manager.fetch`: those of the verbs, and what the verb would say."""
-
-    operation: Operation
-    verb: str
-    body: BodySource | None
-
-
-class FetchOptions(FetchFields, total=False):
-    """The keywords of `Manager.fetch_all` that are those of `Manager.fetch`."""
-
-    raise_for_error: bool
-    max_size: int | None
 
 
 _SECONDS: dict[str, tuple[type, ...]] = {

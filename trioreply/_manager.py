@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -23,8 +23,8 @@ from attrs import frozen
 from yarl import URL
 
 from ._clock import wall_clock
-from ._config import FetchFields, FetchOptions, ManagerConfig, check_config
-from ._jobs.fetch_all import FetchAll, OnFailure
+from ._config import ManagerConfig, check_config
+from ._jobs.methods import WholeJobs
 from ._model.bodies import BodySource
 from ._model.events import (
     AuthenticationRequired,
@@ -38,7 +38,7 @@ from ._model.headers import make_headers, with_missing
 from ._model.limits import Limits
 from ._model.options import Operation, Priority, RedirectPolicy
 from ._model.proxies import Proxy, ProxyType, make_proxy
-from ._model.request import Request, RequestDefaults, RequestFields
+from ._model.request import FetchFields, Request, RequestDefaults, RequestFields
 from ._model.response import Response
 from ._model.running import RunSync
 from ._model.urls import HTTP_SCHEMES, display, make_url
@@ -70,8 +70,10 @@ from ._reply.core import Core
 from ._reply.replies import QuestionHandler, Replies
 from ._reply.reply import RELEASE_SECONDS, OpenReply, Reply, run_inline
 from ._schemes.data import data
+from ._schemes.file import FileEnvironment, file
 from ._schemes.http import HttpEnvironment, connect_ahead, http
 from ._schemes.registry import Registry
+from ._schemes.resource import resource
 from ._schemes.secure import TlsEnvironment
 from ._version import __version__
 from ._wire.h1 import H11Codec
@@ -102,7 +104,7 @@ class ManagerStatistics:
 
 
 @final
-class Manager:
+class Manager(WholeJobs):
     """Opens replies. Made by `open_manager`."""
 
     _nursery: trio.Nursery  # set when the block is entered
@@ -158,6 +160,8 @@ class Manager:
         for scheme in ("http", "https", "unix+http", "local+http"):
             self._registry.register(scheme, partial(http, self._env))
         self._registry.register("data", data)
+        self._registry.register("file", partial(file, FileEnvironment(run_sync, self._env.uploads)))
+        self._registry.register("resource", partial(resource, run_sync))
         self._handler = build(self._policies(run_sync, netrc=config.get("netrc", False)), self._registry)
 
     def _policies(self, run_sync: RunSync, *, netrc: bool | str | os.PathLike[str]) -> tuple[Policy, ...]:
@@ -266,29 +270,6 @@ class Manager:
 
         reply = await run_inline(request, self._replies, self._handler, prepare=prepare)
         return _response(reply, raise_for_error=raise_for_error)
-
-    def fetch_all(
-        self,
-        urls: Iterable[str | URL | Request] | AsyncIterable[str | URL | Request],
-        *,
-        limit: int = 10,
-        on_failure: OnFailure = OnFailure.CANCEL,
-        **options: Unpack[FetchOptions],
-    ) -> FetchAll:
-        """Carry out many fetches: ``async with manager.fetch_all(urls) as results``, then ``async for result``.
-
-        The results (`FetchResult`) come as they are complete, each with the number of its request.
-
-        Args:
-            urls: URLs or whole requests; an iterable of either kind, taken only as fast as they are carried out.
-            limit: how many at once; the manager's `Limits` apply as well.
-            on_failure: what the failure of one means for the others; see `OnFailure`.
-            options: as for `fetch`.
-
-        Raises:
-            ValueError, TypeError: an argument is impossible; the text starts with its name.
-        """
-        return FetchAll(partial(self.fetch, **options), urls, limit=limit, on_failure=on_failure)
 
     # The manager itself
 

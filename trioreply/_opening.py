@@ -14,9 +14,9 @@ from typing import Unpack
 import trio
 from yarl import URL
 
-from ._config import FetchFields, ManagerConfig
+from ._config import ManagerConfig
 from ._manager import Manager
-from ._model.request import Request
+from ._model.request import FetchFields, Request
 from ._model.response import Response
 from ._net.groups import raise_ungrouped
 

@@ -10,6 +10,7 @@ from .source import PACKAGE, Function, Source, decorated, docstring_of
 # Where tasks may be started, and what they are. A nursery that is not visible from here is a leak in waiting.
 NURSERIES = {
     f"{PACKAGE}/_opening.py",  # the exchanges, detached uploads, the reaper: all tasks of a manager
+    f"{PACKAGE}/_jobs/download.py",  # the job of one download
     f"{PACKAGE}/_jobs/fetch_all.py",  # the fetches of one block
     f"{PACKAGE}/_net/dial.py",  # the attempts that race each other
     f"{PACKAGE}/_net/h1_connection.py",  # writing a request while its response is read
@@ -21,6 +22,8 @@ SHIELDS = {
     f"{PACKAGE}/_reply/reply.py",  # leaving a reply's block waits until it holds nothing
     f"{PACKAGE}/_net/dial.py",  # the attempts that lost the race are closed
     f"{PACKAGE}/_net/upload.py",  # a body's file is closed
+    f"{PACKAGE}/_schemes/owned.py",  # a file is closed, a temporary one removed
+    f"{PACKAGE}/_jobs/patient.py",  # a write that was begun ends before the file is let go
 }
 
 # Where wall-clock time enters, to be passed on as a function.

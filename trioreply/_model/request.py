@@ -91,6 +91,21 @@ class RequestChanges(RequestFields, total=False):
     body: BodySource | None
 
 
+class FetchFields(RequestFields, total=False):
+    """The keywords of `Manager.fetch`: those of the verbs, and what the verb would say."""
+
+    operation: Operation
+    verb: str
+    body: BodySource | None
+
+
+class FetchOptions(FetchFields, total=False):
+    """The keywords of `Manager.fetch_all` that are those of `Manager.fetch`."""
+
+    raise_for_error: bool
+    max_size: int | None
+
+
 _CHOICES: dict[str, type[enum.Enum]] = {
     "operation": Operation,
     "redirect_policy": RedirectPolicy,
