@@ -21,7 +21,6 @@ TRUSTING = trusting(AUTHORITY)
 
 LOGIN = ("maria", "sécret")
 BASIC = b"Proxy-Authorization: Basic " + base64.b64encode(":".join(LOGIN).encode()) + b"\r\n"
-NOBODY_LISTENS = ("origin.test", 9)
 
 
 @frozen
@@ -31,13 +30,7 @@ class Ground:
     network: MemoryNetwork | None
     tls: ServerTls | None
     names: dict[str, Address] = field(factory=dict)
-    """Where names lead, for the proxies; on loopback ``closed.test`` is a port where nobody listens."""
-
-    def __attrs_post_init__(self) -> None:
-        if self.network is None:
-            self.names["closed.test"] = ("127.0.0.1", 9)
-        else:
-            self.network.add_host("closed.test")
+    """Where names lead, for the proxies; ``closed.test`` leads where nobody listens."""
 
     @contextlib.asynccontextmanager
     async def visit(self, address: Address) -> AsyncIterator[RecordedStream]:
@@ -64,17 +57,8 @@ async def ask(client: RecordedStream, head: bytes) -> tuple[int, bytes, bytes]:
 async def receive_response(client: RecordedStream) -> tuple[int, bytes, bytes]:
     """A response with a Content-Length: status, head and body."""
     received = await client.receive_until(b"\r\n\r\n")
-    length = value_of(received, b"content-length")
-    return int(received.split()[1]), received, await client.receive_exactly(int(length))
-
-
-def value_of(head: bytes, name: bytes) -> bytes:
-    """The value of the first such field, ``0`` if there is none."""
-    for line in head.split(b"\r\n")[1:]:
-        known, _, value = line.partition(b":")
-        if known.lower() == name:
-            return value.strip()
-    return b"0"
+    _, _, length = received.lower().partition(b"\r\ncontent-length:")
+    return int(received.split()[1]), received, await client.receive_exactly(int(length.split()[0]))
 
 
 async def open_tunnel(client: RecordedStream, target: str, fields: bytes = b"") -> RecordedStream:

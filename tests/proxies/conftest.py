@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,9 +17,13 @@ async def ground(request: pytest.FixtureRequest) -> AsyncIterator[Ground]:
     """All four, one after the other."""
     tls = SERVER_TLS if request.param.endswith("-tls") else None
     if request.param.startswith("loopback"):
-        yield Ground(None, tls)
+        # A port that is taken, by somebody who does not listen: nobody else will listen there either.
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            yield Ground(None, tls, {"closed.test": taken.getsockname()})
         return
     async with MemoryNetwork() as network:
+        network.add_host("closed.test")
         yield Ground(network, tls)
 
 
@@ -26,4 +31,5 @@ async def ground(request: pytest.FixtureRequest) -> AsyncIterator[Ground]:
 async def memory() -> AsyncIterator[Ground]:
     """The network in memory alone, plain."""
     async with MemoryNetwork() as network:
+        network.add_host("closed.test")
         yield Ground(network, None)

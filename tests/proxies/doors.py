@@ -102,13 +102,9 @@ class DigestDoor:
 
 def make_door(login: Login, scheme: Scheme) -> Door:
     """A door that opens for ``login``, given by ``scheme``."""
-    match scheme:
-        case "basic":
-            return BasicDoor(login)
-        case "digest":
-            return DigestDoor(login)
-        case "digest-sha-256":
-            return DigestDoor(login, "SHA-256")
+    if scheme == "basic":
+        return BasicDoor(login)
+    return DigestDoor(login, "MD5" if scheme == "digest" else "SHA-256")
 
 
 def digest_parameters(credentials: str) -> dict[str, str]:

@@ -127,6 +127,7 @@ class _Conversation:
         self._visitor = visitor
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._seen: SeenRequest | None = None
+        self._is_body_refused = False
 
     async def run(self) -> None:
         """Serve until the end."""
@@ -235,13 +236,13 @@ class _Conversation:
             self._seen.status = status
         headers = list(fields)
         if self._h11.they_are_waiting_for_100_continue:
-            headers.append((b"Connection", b"close"))  # nobody can tell whether a body follows
+            # Nobody can tell whether a body follows (RFC 9110 section 10.1.1).
+            self._is_body_refused = True
+            headers.append((b"Connection", b"close"))
         await self._send(h11.Response(status_code=status, reason=reason, headers=headers))
 
     async def _give_up(self) -> None:
         """Say whose fault it is, if it is not too late for that."""
-        if self._h11.our_state is not h11.SEND_RESPONSE:
-            return
         if self._h11.their_state is h11.ERROR:
             await self._refuse(_RefusedError(400, "that was no request"), must_close=True)
         else:
@@ -249,7 +250,7 @@ class _Conversation:
 
     async def _refuse(self, refused: _RefusedError, *, must_close: bool) -> None:
         if self._h11.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
-            return
+            return  # too late: something else has been said
         text = refused.reason.encode()
         fields = [(name.encode(), value.encode()) for name, value in refused.fields]
         fields.append((b"Content-Length", str(len(text)).encode()))
@@ -262,7 +263,7 @@ class _Conversation:
 
     async def _discard_rest(self) -> None:
         with trio.move_on_after(LINGER_TIME):
-            while self._h11.their_state is h11.SEND_BODY and not self._h11.they_are_waiting_for_100_continue:
+            while self._h11.their_state is h11.SEND_BODY and not self._is_body_refused:
                 await _next_event(self._h11, self._visitor)
 
     async def _send(self, event: h11.Event) -> None:

@@ -78,7 +78,7 @@ HTTP_MISCHIEF: Mapping[str, Script] = MappingProxyType(
         "endless field": Script(ReceiveHead(), Send(b"HTTP/1.1 200 OK\r\nX-Long: "), Loop(Send(b"x" * 1000))),
         "endless fields": Script(ReceiveHead(), Send(b"HTTP/1.1 200 OK\r\n"), Loop(Send(b"X-Many: x\r\n" * 100))),
         "endless refusal": Script(ReceiveHead(), Send(b"HTTP/1.1 403 Forbidden\r\n\r\n"), Loop(Send(b"no " * 300))),
-        "1xx flood": Script(ReceiveHead(), Loop(Send(b"HTTP/1.1 100 Continue\r\n\r\n" * 10))),
+        "1xx flood": Script(ReceiveHead(), Loop(Send(b"HTTP/1.1 100 Continue\r\n\r\n" * 400))),
         "101": Script(ReceiveHead(), Send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), Stall()),
         "injected": Script(
             ReceiveHead(), Send(CONNECTED + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"), Stall()

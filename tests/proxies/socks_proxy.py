@@ -148,10 +148,8 @@ class SocksProxy(RealProxy):
             return NOT_ALLOWED
         try:
             return await self.exits.dial(wanted.host, wanted.port)
-        except socket.gaierror:
-            return HOST_UNREACHABLE
         except OSError as error:
-            return _CODES.get(error.errno or 0, GENERAL_FAILURE)
+            return code_of(error)
 
 
 def open_socks_proxy(
@@ -180,6 +178,13 @@ def open_socks_proxy(
     """
     exits = Exits(network, {} if resolve is None else resolve)
     return run_proxy(SocksProxy(exits, version=version, login=login, denied=denied), host=host, tls=tls)
+
+
+def code_of(error: OSError) -> int:
+    """What version 5 says where the system says ``error``."""
+    if isinstance(error, socket.gaierror):
+        return HOST_UNREACHABLE
+    return _CODES.get(error.errno or 0, GENERAL_FAILURE)
 
 
 def _note(visit: SocksVisit, wanted: Wanted) -> None:

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
+import trio.testing
 from attrs import frozen
 
 from trioreply.testing import (
+    Ending,
     Origin,
     OriginHandler,
     OriginRequest,
@@ -135,6 +137,15 @@ async def test_head_has_no_body(ground: Ground) -> None:
         assert (await ask(here.client, GET + BASIC + b"\r\n"))[2] == b"page"
 
 
+async def test_garbage_after_head(memory: Ground) -> None:
+    """What comes after HEAD and is no request gets a whole 400, which is not the HEAD's."""
+    async with scene(memory, {"/page": OriginResponse(body=b"page")}) as here:
+        await here.client.send_all(HEAD + b"\r\n")
+        await here.client.receive_until(b"\r\n\r\n")
+        assert (await ask(here.client, b"\x00\r\n\r\n"))[0] == 400
+    assert [seen.status for seen in here.proxy.requests] == [200]
+
+
 async def test_credentials_stay_with_the_proxy(ground: Ground) -> None:
     """A login opens the door for a body that was refused before, and the origin does not get to know it."""
     async with scene(ground, echo, login=LOGIN) as here:
@@ -145,27 +156,37 @@ async def test_credentials_stay_with_the_proxy(ground: Ground) -> None:
     assert request.header("proxy-authorization") is None
 
 
-async def test_1xx_pass(ground: Ground) -> None:
-    """Early hints and 100 Continue reach the client in time, and the body then the origin."""
+async def test_hints_pass(ground: Ground) -> None:
+    """A 103 reaches the client before its response, with its fields."""
 
     async def hint(request: OriginRequest) -> OriginResponse:
         await request.inform(103, [("Link", "</x>")])
-        return OriginResponse(body=await request.read())
+        return OriginResponse(body=b"page")
 
     async with scene(ground, hint) as here:
+        await here.client.send_all(GET + b"\r\n")
+        assert await here.client.receive_until(b"\r\n\r\n") == b"HTTP/1.1 103 \r\nLink: </x>\r\n\r\n"
+        assert (await receive_response(here.client))[2] == b"page"
+        assert here.proxy.requests[0].status == 200
+
+
+async def test_100_continue_passes(ground: Ground) -> None:
+    """An origin's consent reaches the client in time, and the body then the origin."""
+    async with scene(ground, echo) as here:
         await here.client.send_all(POST + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-        assert b"Link: </x>" in await here.client.receive_until(b"\r\n\r\n")
         assert (await here.client.receive_until(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
         assert (await ask(here.client, b"hello"))[2] == b"hello"
 
 
-async def test_an_expectation_may_be_refused(ground: Ground) -> None:
-    """A final answer to Expect closes the connection: nobody can tell whether a body follows."""
-    async with scene(ground, {}) as here:
+async def test_an_expectation_may_be_refused(memory: Ground, autojump_clock: trio.abc.Clock) -> None:
+    """A final answer to Expect closes the connection, at once: nobody can tell whether a body follows."""
+    async with scene(memory, {}) as here:
+        start = trio.current_time()
         status, head, _ = await ask(here.client, POST + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         assert status == 404
         assert b"\r\nConnection: close\r\n" in head
         assert await here.client.receive_rest() == b""
+        assert trio.current_time() == start
 
 
 async def test_an_early_answer(ground: Ground) -> None:
@@ -192,6 +213,20 @@ async def test_an_origin_that_takes_no_more(memory: Ground) -> None:
         assert (await receive_response(client))[0] == 413
         await client.send_all(bytes(1_000_000))
         assert (await ask(client, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"))[0] == 400
+
+
+async def test_an_upload_that_breaks_off(memory: Ground) -> None:
+    """The response goes on while nobody takes the rest of the request any more."""
+    page = bytes(100_000)  # more than fits between proxy and client, and less than that twice
+    peer = ScriptedPeer(ReceiveHead(), Send(b"HTTP/1.1 413 x\r\nContent-Length: 100000\r\n\r\n" + page))
+    async with odd_scene(memory, peer) as client:
+        await client.send_all(POST + b"Content-Length: 30000\r\n\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(3):
+            await client.send_all(bytes(10_000))
+            await trio.testing.wait_all_tasks_blocked()
+        assert peer.connections[0].ending is Ending.SCRIPT
+        assert (await receive_response(client))[2] == page
 
 
 @pytest.mark.parametrize(

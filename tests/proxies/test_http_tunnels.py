@@ -41,6 +41,7 @@ async def test_a_tunnel_carries_bytes_both_ways(ground: Ground) -> None:
             assert await client.receive_exactly(6) == b"EARLY "
             await client.send_all(b"late")
             assert await client.receive_exactly(4) == b"LATE"
+    assert (proxy.host, proxy.port) == proxy.address
     assert proxy.tunnels == [("origin.test", 80)]
     assert proxy.heard == CONNECT + b"User-Agent: me\r\n\r\nearly late"
     (seen,) = proxy.requests
