@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 from trio.testing import MockClock
 
 from trioreply import (
@@ -178,6 +179,31 @@ async def test_idle_connections_expire(autojump_clock: MockClock, memory: Place)
             assert manager.statistics().idle == 1
             await trio.sleep(2)
             assert manager.statistics().idle == 0
+
+
+async def test_a_request_brings_its_own_limits(memory: Place, autojump_clock: MockClock) -> None:
+    """The first request to an origin says how many connections it may have, and each how long its own is kept (Qt)."""
+    del autojump_clock
+    own = Limits(per_host=2, idle_expiry=10)
+    done = trio.Event()
+
+    async def serve(_request: OriginRequest) -> OriginResponse:
+        await done.wait()
+        return OriginResponse()
+
+    async with memory.origin(serve) as origin, memory.open_manager() as manager:
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(partial(manager.fetch, origin.url(), limits=own))
+            await trio.testing.wait_all_tasks_blocked()
+            assert (manager.statistics().leases, manager.statistics().queued) == (2, 3)
+            done.set()
+        assert manager.statistics().idle == 2
+        await trio.sleep(11)
+        assert manager.statistics().idle == 0
+        await manager.fetch(origin.url())
+        await trio.sleep(11)
+        assert manager.statistics().idle == 1
 
 
 async def test_the_reaper_notices_what_died(autojump_clock: MockClock, memory: Place) -> None:
