@@ -18,7 +18,7 @@ from ._config import ManagerConfig
 from ._manager import Manager
 from ._model.request import FetchFields, Request
 from ._model.response import Response
-from ._net.groups import raise_ungrouped
+from ._net.groups import leave_nursery
 
 
 class OpenManager:
@@ -49,17 +49,7 @@ class OpenManager:
                 await manager._finish()
         finally:
             await manager._tear_down()
-            await self._leave_nursery(exc)
-
-    async def _leave_nursery(self, exc: BaseException | None) -> None:
-        try:
-            # Not told of ``exc``: it would come back in a group, or, if it is one itself, as a copy.
-            await self._nursery_block.__aexit__(None, None, None)
-        except BaseExceptionGroup as group:
-            _, others = group.split(trio.Cancelled)
-            if exc is None or others is not None:
-                await raise_ungrouped(group)
-            # Only tasks that a scope around us cancelled: what counts is the exception on its way out.
+            await leave_nursery(self._nursery_block, exc)
 
 
 def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
@@ -81,7 +71,7 @@ def open_manager(**config: Unpack[ManagerConfig]) -> OpenManager:
             * ``ssl``: how to secure connections, a `SslConfiguration` or a `ssl.SSLContext` of your own.
             * ``proxy``: what requests go through that do not say it themselves, a `Proxy` or its URL;
               ``Proxy(ProxyType.NONE)`` for nothing; default: what the factory or the environment says.
-            * ``proxy_factory``: says for each URL which proxies there are, a `ProxyFactory`; not together with ``proxy``.
+            * ``proxy_factory``: says for each URL which proxies there are, a `ProxyFactory`; instead of ``proxy``.
             * ``trust_env``: whether the environment is looked at (``http_proxy``, ``https_proxy``, ``all_proxy``,
               ``no_proxy``, ``SSLKEYLOGFILE``); default: yes.
             * ``cookie_jar``: where cookies are kept, a `CookieJar`; ``None`` for nowhere; default: a new one in memory.

@@ -24,7 +24,7 @@ from .._model.errors import ReplyError
 from .._model.request import Request
 from .._model.response import Response
 from .._model.urls import display, make_url
-from .._net.groups import raise_ungrouped
+from .._net.groups import leave_nursery
 
 Source = str | URL | Request
 
@@ -106,15 +106,8 @@ class FetchAll(AsyncIterator[FetchResult]):
     ) -> None:
         self._cancel.cancel()
         self._receive.close()
-        if self._block is None:
-            return
-        try:
-            # Not told of ``exc``: it would come back in a group.
-            await self._block.__aexit__(None, None, None)
-        except BaseExceptionGroup as group:
-            _, others = group.split(trio.Cancelled)
-            if exc is None or others is not None:
-                await raise_ungrouped(group)
+        if self._block is not None:
+            await leave_nursery(self._block, exc)
 
     async def __anext__(self) -> FetchResult:
         """The next outcome. Always a checkpoint.
