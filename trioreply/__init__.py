@@ -134,6 +134,7 @@ from ._model.messages import (
     ProxyChallenge,
     Question,
     RedirectQuestion,
+    ReplyDetails,
     RequestProgress,
     ResponseData,
     ResponseHead,
@@ -228,6 +229,10 @@ from ._reply.records import (
 from ._reply.reply import (
     OpenReply,
     Reply,
+)
+from ._schemes.reply_writer import (
+    ReplyWriter,
+    reply_handler,
 )
 from ._version import (
     __version__,
@@ -336,7 +341,9 @@ __all__ = (
     "Redirected",
     "RemoteHostClosedError",
     "Reply",
+    "ReplyDetails",
     "ReplyError",
+    "ReplyWriter",
     "Request",
     "RequestChanges",
     "RequestFactory",
@@ -382,6 +389,7 @@ __all__ = (
     "__version__",
     "fetch",
     "open_manager",
+    "reply_handler",
 )
 
 export(globals(), __all__, module=__name__)

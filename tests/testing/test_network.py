@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from trioreply._net.interfaces import LocalDialer
 from trioreply.testing import Host, MemoryNetwork, MemoryStream
 
 
@@ -53,10 +54,71 @@ async def test_names_and_addresses() -> None:
 
 @pytest.mark.parametrize("literal", ["127.0.0.1", "::1"])
 async def test_numeric_hosts_are_their_own_address(literal: str) -> None:
-    """A listener at a numeric host is dialled there, as no resolver is asked about it."""
+    """A numeric host resolves to itself, and a listener there is dialled so."""
     async with MemoryNetwork() as network:
         network.listen(literal, 80, echo)
-        await (await network.dial(literal, 80)).aclose()
+        with trio.testing.assert_checkpoints():
+            (address,) = await network.resolve(literal, 80)
+        assert address == literal
+        await (await network.dial(address, 80)).aclose()
+        assert list(await network.resolve("fe80::1%eth0", 80)) == ["fe80::1%eth0"]
+        assert network.resolved == [(literal, 80), ("fe80::1%eth0", 80)]
+
+
+@pytest.mark.parametrize("path", ["/run/echo", "\0echo"])
+async def test_local_sockets(path: str) -> None:
+    """A dial to a Unix socket reaches who listens there, and is on record by its path and with the port 0."""
+    async with MemoryNetwork() as network:
+        assert isinstance(network, LocalDialer)
+        listener = network.listen_local(path, echo)
+        stream = await network.dial_local(path)
+        await stream.send_all(b"hello")
+        assert await stream.receive_some() == b"hello"
+        assert (network.dialed, network.resolved) == ([(path, 0)], [])
+        (connection,) = listener.connections
+        assert (connection.host, connection.address, connection.port) == (path, path, 0)
+        await stream.aclose()
+        with pytest.raises(OSError) as caught:
+            network.listen_local(path, echo)
+        assert caught.value.errno == errno.EADDRINUSE
+        listener.close()
+        with pytest.raises(ConnectionRefusedError):
+            await network.dial_local(path)
+        network.listen_local(path, echo)
+        await (await network.dial_local(path)).aclose()
+
+
+async def test_missing_local_sockets() -> None:
+    """A path where nobody ever listened is no file, an abstract name that nobody has refuses; both are on record."""
+    async with MemoryNetwork() as network:
+        with pytest.raises(FileNotFoundError):
+            await network.dial_local("/run/missing")
+        with pytest.raises(ConnectionRefusedError):
+            await network.dial_local("\0missing")
+        assert network.dialed == [("/run/missing", 0), ("\0missing", 0)]
+
+
+async def test_switches_of_a_local_socket(autojump_clock: trio.testing.MockClock) -> None:
+    """A Unix socket has the switches of a host, under its path."""
+    async with MemoryNetwork() as network:
+        network.listen_local("/run/slow", echo)
+        network.host("/run/slow").delay = 3
+        await (await network.dial_local("/run/slow")).aclose()
+        assert trio.current_time() == 3
+        network.host("/run/slow").refuse = True
+        with pytest.raises(ConnectionRefusedError):
+            await network.dial_local("/run/slow")
+
+
+async def test_a_cancelled_local_dial_leaves_nothing() -> None:
+    """Dialling a Unix socket is a checkpoint, and cancelled there it has made no connection."""
+    async with MemoryNetwork() as network:
+        network.listen_local("/run/echo", echo)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await network.dial_local("/run/echo")
+        assert scope.cancelled_caught
+        assert network.connections == []
 
 
 async def test_nobody_listens() -> None:

@@ -79,8 +79,8 @@ class ReplyError(Exception):
     The cause (an `OSError`, a parser's complaint, your own body iterable's exception) is in ``__cause__``.
     """
 
-    code: ClassVar[NetworkError]
-    """Qt's code for this kind of failure."""
+    code: ClassVar[NetworkError] = NetworkError.UNKNOWN_NETWORK
+    """Qt's code for this kind of failure; of an error in general, and of a group, the one that says no more."""
     resendable = False
     """Whether nothing of an answer had come, so that the request may be sent again if its method and body allow."""
     proxy_failed = False
@@ -107,7 +107,7 @@ class ReplyError(Exception):
         super().__init_subclass__()
         if code is not None:
             cls.code = code
-            _EXCEPTIONS[code] = cls
+            _EXCEPTIONS.setdefault(code, cls)  # a class of the application's takes nobody's place
 
     def __str__(self) -> str:
         return self.message
@@ -130,17 +130,25 @@ class TransportError(ReplyError):
 class ProxyError(ReplyError):
     """A proxy failed or refused (codes 101 to 199)."""
 
+    code = NetworkError.UNKNOWN_PROXY
+
 
 class ContentError(ReplyError):
     """The server answered, and the content is not to be had (codes 201 to 299)."""
+
+    code = NetworkError.UNKNOWN_CONTENT
 
 
 class ProtocolError(ReplyError):
     """The request or the answer does not follow the protocol (codes 301 to 399)."""
 
+    code = NetworkError.PROTOCOL_FAILURE
+
 
 class ServerError(ReplyError):
     """The server says that it failed (codes 401 to 499)."""
+
+    code = NetworkError.UNKNOWN_SERVER
 
 
 class ConnectionRefusedError(TransportError, builtins.ConnectionRefusedError, code=NetworkError.CONNECTION_REFUSED):

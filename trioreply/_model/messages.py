@@ -5,23 +5,28 @@ A handler (built-in or yours) calls ``await sink.put(message)`` for each, in thi
     [ConnectionQueued] ConnectionLeased (SocketStartedConnecting)* [SslErrors] [Encrypted]
         (RequestProgress)* RequestSent (Informational)* ResponseHead (ResponseData)* [ResponseTrailers]
 
-Only `ResponseHead` is required. Messages that mean the same to the reader as to us are the event classes themselves.
+Only `ResponseHead` is required; `ReplyDetails` may come at any time. Messages that mean the same to the reader as to us
+are the event classes themselves.
 Questions go through ``await sink.ask(question)``, which gives the answer, or ``None`` when nobody wants to answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 from yarl import URL
 
 from .credentials import Challenge
 from .events import Encrypted, Informational, Redirected, RequestSent, Retrying, SocketStartedConnecting, SslErrors
 from .headers import EMPTY, Headers, trusted_headers
+from .options import Attribute, Operation
 from .proxies import Proxy
+from .request import Request
 from .tls import Certificate, SslError, TlsInfo
-from .urls import display
+from .urls import display, make_url
 
 A = TypeVar("A")
 
@@ -76,6 +81,41 @@ class ResponseTrailers:
     headers: Headers = field(converter=trusted_headers, hash=False)
 
 
+def _attributes(source: Mapping[Attribute, object]) -> Mapping[Attribute, object]:
+    for attribute in source:
+        if not isinstance(attribute, Attribute):
+            raise TypeError(f"attributes: {attribute!r} is none; give members of Attribute")
+    return MappingProxyType(dict(source))
+
+
+def _optional_url(source: str | URL | None) -> URL | None:
+    return None if source is None else make_url(source)
+
+
+def _shown_url(url: URL | None) -> str:
+    return "None" if url is None else display(url)
+
+
+@frozen(kw_only=True)
+class ReplyDetails:
+    """What the reply shows of itself from now on (``setUrl``, ``setRequest``, ...). It is no event.
+
+    ``None`` leaves things as they are, and so does an attribute that is not named.
+
+    Raises:
+        TypeError: a field has the wrong type.
+        ValueError: ``url`` is none.
+    """
+
+    url: URL | None = field(default=None, converter=_optional_url, repr=_shown_url)
+    """Where the content really comes from."""
+    request: Request | None = field(default=None, validator=validators.optional(validators.instance_of(Request)))
+    """What to show as the request; its body stays the one that was sent."""
+    operation: Operation | None = field(default=None, validator=validators.optional(validators.instance_of(Operation)))
+    attributes: Mapping[Attribute, object] = field(factory=dict, converter=_attributes, hash=False)
+    """Facts that only the handler knows. They come before what the reply would say itself."""
+
+
 Message = (
     ConnectionQueued
     | ConnectionLeased
@@ -90,6 +130,7 @@ Message = (
     | ResponseTrailers
     | Redirected
     | Retrying
+    | ReplyDetails
 )
 """Everything `Sink.put` takes."""
 

@@ -144,9 +144,9 @@ class Core:
         return unread >= limit
 
     async def wait_for_room(self) -> None:
-        """Until the reader has made room."""
-        while self.must_pause():
-            await self.network.wait(lambda: not self.must_pause())
+        """Until the reader has made room, or the reply is over: then there is nothing to wait for."""
+        while self.state.is_running and self.must_pause():
+            await self.network.wait(lambda: not (self.state.is_running and self.must_pause()))
 
     def complete(self) -> None:
         """The handler has returned."""

@@ -52,7 +52,7 @@ class Device:
     @property
     def operation(self) -> Operation:
         """What the request does."""
-        return self._core.state.request.operation
+        return self._core.state.operation
 
     @property
     def url(self) -> URL:
@@ -134,6 +134,8 @@ class Device:
     def attribute(self, attribute: Attribute) -> object:
         """A fact about the exchange by its Qt name; ``None`` while unknown."""
         state = self._core.state
+        if state.attributes is not None and attribute in state.attributes:
+            return state.attributes[attribute]
         head = state.head
         known: dict[Attribute, object] = {
             Attribute.HTTP_STATUS_CODE: state.status_code,

@@ -4,7 +4,7 @@ This is the one place where ``Exception`` is caught: what a handler raises that 
 iterable, in the application's handler for questions, in a custom scheme) ends its own reply and no other.
 
 What was hard is to trust nothing about it. It may come in a group, together with a cancellation that belongs to
-somebody else; it may be of a class that has no code, cannot be copied, or cannot be printed. Whatever went wrong here
+somebody else; it may be of a class whose code is none, cannot be copied, or cannot be printed. Whatever went wrong here
 would go wrong in the manager's own nursery.
 """
 
@@ -152,7 +152,7 @@ def _failure(error: Exception) -> ReplyError:
     """What the reply fails with when its handler has raised ``error``."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         (error,) = error.exceptions  # a nursery makes a group of one, too
-    # The groups of our errors, such as ContentError, have no code, and a handler's own class may have any.
+    # A handler's own class may have any code, or call something else so.
     code = getattr(error, "code", None)
     kind = code.exception if isinstance(code, NetworkError) else None
     if kind is not None and isinstance(error, ReplyError) and _is_sound(error, kind):

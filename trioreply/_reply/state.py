@@ -16,6 +16,9 @@ STOPPED    over, the device is closed: nothing can be read any more
 
 ``ERROR`` in the table means "if there is an error". An HTTP status of 400 or more becomes the error at COMPLETE, not
 before: the error page is a body like any other (Qt).
+
+One rule stands beside the table, since as a state of its own it would double half of it: nothing of a body comes after
+its trailers (`ReplyState._check_order`).
 """
 
 from __future__ import annotations
@@ -45,12 +48,13 @@ from .._model.messages import (
     ConnectionLeased,
     ConnectionQueued,
     Message,
+    ReplyDetails,
     RequestProgress,
     ResponseData,
     ResponseHead,
     ResponseTrailers,
 )
-from .._model.options import Direction, Operation
+from .._model.options import Attribute, Direction, Operation
 from .._model.timings import Timings
 from .._model.tls import TlsInfo
 from .._model.urls import display
@@ -143,6 +147,7 @@ TABLE: dict[tuple[State, Input], tuple[State, tuple[Emit, ...]]] = {
 _INPUTS: dict[type, Input] = {
     ConnectionQueued: Input.NOTE,
     ConnectionLeased: Input.NOTE,
+    ReplyDetails: Input.NOTE,
     SocketStartedConnecting: Input.TRACE,
     SslErrors: Input.TRACE,
     Encrypted: Input.TRACE,
@@ -164,15 +169,18 @@ class ReplyState:
     """A reply's state and everything that is known about its exchange. No I/O, no clock: ``now`` is an argument."""
 
     __slots__ = (
+        "attributes",
         "buffer",
         "down",
         "error",
         "error_string",
         "failure",
+        "has_trailers",
         "head",
         "is_queued",
         "is_verifying",
         "marks",
+        "operation",
         "redirects",
         "request",
         "reused",
@@ -187,9 +195,14 @@ class ReplyState:
     def __init__(self, request: Request, *, now: float) -> None:
         self.state = State.PENDING
         self.request = request
+        self.operation = request.operation
         self.url: URL = request.url
+        self.attributes: dict[Attribute, object] | None = None
+        """What the handler has said itself; few do."""
         self.head: ResponseHead | None = None
         self.trailers: Headers = EMPTY
+        self.has_trailers = False
+        """Whether they came, if only to say that there are none."""
         self.redirects: list[Redirected] = []
         self.tls: TlsInfo | None = None
         self.error = NetworkError.NO_ERROR
@@ -235,13 +248,20 @@ class ReplyState:
 
         Raises:
             RuntimeError: the message does not fit the state, such as data before a head.
+            TypeError: it is no message, or holds what its class does not allow.
         """
         happening = _INPUTS.get(type(message))
         if happening is None:
             raise TypeError(f"a sink takes messages, not {message!r}")
+        if self.has_trailers and self.is_running:
+            self._check_order(happening)
         if self.is_running and (self.state, happening) in TABLE:
             self._absorb(message, now)
         return self._move(happening, now, message)
+
+    def _check_order(self, happening: Input) -> None:
+        if happening is Input.DATA or happening is Input.TRAILERS:
+            raise RuntimeError(f"out of order: {happening.value}, after trailer fields, with which a response ends")
 
     def refused(self, tls: TlsInfo | None) -> None:
         """Enter what is known of a secure channel whose certificate was not accepted."""
@@ -305,11 +325,10 @@ class ReplyState:
 
     def _absorb(self, message: Message, now: float) -> None:
         match message:
-            case ResponseData(data=data, wire_size=wire_size):
-                self.buffer.append(data)
-                self.down.done += len(data)
-                self.down.wire_done += len(data) if wire_size is None else wire_size
+            case ResponseData():
+                self._absorb_data(message)
             case ResponseHead(headers=headers):
+                _check_status(message.status_code)
                 self.head = message
                 self._expect(headers, message.original_content_length)
                 self.marks["head_received"] = now
@@ -318,6 +337,7 @@ class ReplyState:
                 self.sent_all = complete
             case ResponseTrailers(headers=headers):
                 self.trailers = headers
+                self.has_trailers = True
             case Redirected():
                 self._absorb_redirect(message)
             case SslErrors() | Encrypted():
@@ -328,8 +348,16 @@ class ReplyState:
                 self._absorb_turn(message, now)
             case SocketStartedConnecting():
                 self.marks.setdefault("connecting", now)
+            case ReplyDetails():
+                self._absorb_details(message)
             case _:
                 pass
+
+    def _absorb_data(self, message: ResponseData) -> None:
+        data = message.data if type(message.data) is bytes else _as_bytes(message.data)
+        self.buffer.append(data)
+        self.down.done += len(data)
+        self.down.wire_done += len(data) if message.wire_size is None else message.wire_size
 
     def _absorb_turn(self, message: ConnectionQueued | ConnectionLeased, now: float) -> None:
         self.is_queued = isinstance(message, ConnectionQueued)
@@ -340,8 +368,20 @@ class ReplyState:
                 self.tls = message.tls
             self.marks.pop("request_sent", None)  # a second attempt sends it again
 
+    def _absorb_details(self, message: ReplyDetails) -> None:
+        if message.url is not None:
+            self.url = message.url
+        if message.operation is not None:
+            self.operation = message.operation
+        if message.attributes:
+            self.attributes = {**(self.attributes or {}), **message.attributes}
+        if message.request is not None:
+            # What is being sent does not change by being shown otherwise, and closing depends on it.
+            self.request = message.request.replace(body=self.request.body)
+
     def _absorb_redirect(self, message: Redirected) -> None:
         self.marks.pop("head_received", None)  # it was not the final one
+        self.has_trailers = False
         self.url = message.url
         self.tls = None  # the next hop may be a plain one
         self.sent_all = message.status_code not in (307, 308) or is_empty(self.request.body)  # else it goes out again
@@ -375,6 +415,18 @@ class ReplyState:
         if self.request.operation is Operation.HEAD or self.head.status_code in (204, 304):
             return 0
         return None if self.down.wire_total is None else max(self.down.wire_total - self.down.wire_done, 0)
+
+
+def _as_bytes(data: object) -> bytes:
+    """Body bytes that are not `bytes`, as those: a buffer that its owner changes later would change what is read."""
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    raise TypeError(f"ResponseData: a piece of a body is bytes, not {type(data).__name__}; encode text")
+
+
+def _check_status(status_code: object) -> None:
+    if status_code is not None and not isinstance(status_code, int):
+        raise TypeError(f"ResponseHead: a status code is an int or None, not {status_code!r}")
 
 
 def _message(state: ReplyState, now: float, message: Message | None) -> Event | None:

@@ -24,6 +24,7 @@ well, and over TLS: ``tls=Authority().serve("origin.test")`` makes the URL https
 from .authority import Authority
 from .background import StreamHandler
 from .clock import run_sync_inline
+from .conformance import HandlerRecord, check_handler
 from .manager_sweep import ManagerSweep
 from .network import Host, MemoryListener, MemoryNetwork, Switches
 from .peer import (
@@ -62,6 +63,7 @@ __all__ = [
     "Authority",
     "Close",
     "Ending",
+    "HandlerRecord",
     "Host",
     "Loop",
     "ManagerSweep",
@@ -104,6 +106,7 @@ __all__ = [
     "Truncate",
     "WaitFor",
     "cancellation_sweep",
+    "check_handler",
     "open_origin",
     "run_sync_inline",
     "serve_peer",
