@@ -37,7 +37,6 @@ from trioreply import (
 from trioreply._schemes.reply_writer import ReplyWriter, reply_handler
 from trioreply.abc import Handler, Sink
 from trioreply.errors import (
-    ContentError,
     ContentGoneError,
     ContentNotFoundError,
     ProtocolUnknownError,
@@ -141,7 +140,6 @@ class OddCodeError(ReplyError):
         ([ValueError("a bug")], ValueError, "ValueError: a bug"),
         ([HEAD, ExceptionGroup("two", [ValueError(), OSError()])], ExceptionGroup, "two"),
         ([ExceptionGroup("one", [ExceptionGroup("one", [OSError("alone")])])], OSError, "OSError: alone"),
-        ([ContentError("which?")], ContentError, "ContentError: which?"),
         ([OddCodeError("which?")], OddCodeError, "OddCodeError: which?"),
         ([PrintlessBugError()], PrintlessBugError, "PrintlessBugError"),
     ],
