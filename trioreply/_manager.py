@@ -278,8 +278,7 @@ class Manager(WholeJobs):
 
         Raises:
             ReplyError: it could not be connected; OPERATION_CANCELED if the manager was left meanwhile.
-            trio.ClosedResourceError: the manager is not open.
-            ValueError: ``url`` is no http: or https: URL.
+            ValueError: ``url`` is no http: or https: URL, nor one of their local kin.
             trio.ClosedResourceError: the manager is closed, perhaps while this call waited.
         """
         target = self._absolute(url)
