@@ -43,8 +43,9 @@ from ._model.response import Response
 from ._model.running import RunSync
 from ._model.urls import HTTP_SCHEMES, display, make_url
 from ._net.connection import Origin
-from ._net.dial import SystemResolver, TcpDialer
+from ._net.dialers import TcpDialer
 from ._net.pool import Pool
+from ._net.resolvers import SystemResolver
 from ._net.slots import SlotCounts
 from ._net.tls_context import TlsContexts, TlsSessions
 from ._net.upload import Uploads

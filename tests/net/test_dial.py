@@ -6,17 +6,19 @@ import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal
+from pathlib import Path
 
 import pytest
 import trio
 from attrs import Factory, define
 from hypothesis import given
 from hypothesis import strategies as st
-from trio.testing import MockClock, assert_checkpoints
+from trio.testing import MockClock
 
 from trioreply._model import errors
-from trioreply._net.dial import SystemResolver, TcpDialer, connect, interleave, is_numeric
+from trioreply._net.dial import connect, connect_local, interleave, resolve
+from trioreply._net.dialers import TcpDialer
+from trioreply._net.resolvers import PublicResolver, SystemResolver
 
 V6, V6B, V4, V4B = "2001:db8::1", "2001:db8::2", "192.0.2.1", "192.0.2.2"
 
@@ -119,26 +121,13 @@ def fails(error: Exception, after: float = 0) -> Callable[[], Awaitable[None]]:
 silent = trio.sleep_forever
 
 
-class NoNames:
-    """A resolver that must not be asked."""
-
-    async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """Fail the test."""
-        raise AssertionError(f"{host}:{port} should not be resolved")
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "2001:db8::1", "fe80::1%eth0", "fe80::1%3", "0.0.0.0"])
-async def test_numeric_hosts_are_not_resolved(host: str) -> None:
-    """An address needs no resolver, whatever its family, with and without a zone."""
-    network = Network({host: answers()})
-    await connect(host, 80, resolver=NoNames(), dialer=network, on_attempt=network.on_attempt)
-    assert [entry for _, entry in network.log] == [f"attempt {host}", f"dial {host}"]
-
-
-@pytest.mark.parametrize("host", ["example.org", "1.2.3", "127.0.0.1.", "localhost", "[::1]", ""])
-def test_names_are_not_numeric(host: str) -> None:
-    """What is not exactly one address is a name."""
-    assert not is_numeric(host)
+@pytest.mark.parametrize("host", ["127.0.0.1", "2001:db8::1", "fe80::1%eth0", "example.org"])
+async def test_every_host_is_resolved(host: str) -> None:
+    """Numeric hosts go to the resolver, too, and what it says is dialled."""
+    network = Network({V4: answers()})
+    await network.connect(host, 8080)
+    assert network.asked == [(host, 8080)]
+    assert [entry for _, entry in network.log] == [f"attempt {V4}", f"dial {V4}"]
 
 
 @pytest.mark.parametrize(
@@ -416,120 +405,6 @@ async def test_bug_in_a_resolver() -> None:
         await connect("h", 80, resolver=Names(KeyError("bug")), dialer=network, on_attempt=network.on_attempt)
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1",
-        pytest.param("::1", marks=pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 on this machine")),
-    ],
-)
-async def test_tcp_dialer_connects(address: str) -> None:
-    """A dialled stream carries bytes both ways, and dialling is a checkpoint."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.create_server((address, 0), family=family) as listener:
-        with assert_checkpoints():
-            stream = await TcpDialer().dial(address, listener.getsockname()[1])
-        server, _ = listener.accept()
-    with server:
-        await stream.send_all(b"ping")
-        assert server.recv(10) == b"ping"
-        server.sendall(b"pong")
-        assert await stream.receive_some() == b"pong"
-        await stream.aclose()
-
-
-@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 on this machine")
-@pytest.mark.parametrize("as_number", [True, False])
-async def test_tcp_dialer_understands_zones(as_number: bool) -> None:
-    """An IPv6 zone may be an interface's number or its name."""
-    index, name = socket.if_nameindex()[0]
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
-        stream = await TcpDialer().dial(f"::1%{index if as_number else name}", listener.getsockname()[1])
-        await stream.aclose()
-
-
-async def test_tcp_dialer_refuses_unknown_zones() -> None:
-    """A zone that is no interface of this machine is a network error."""
-    with pytest.raises(OSError):
-        await TcpDialer().dial("fe80::1%nosuchzone", 80)
-
-
-async def test_tcp_dialer_refused() -> None:
-    """A refused connection is the system's own error, and the socket is closed."""
-    with socket.socket() as silent_owner:
-        silent_owner.bind(("127.0.0.1", 0))
-        with pytest.raises(ConnectionRefusedError):
-            await TcpDialer().dial("127.0.0.1", silent_owner.getsockname()[1])
-
-
-async def test_tcp_dialer_fails_at_once() -> None:
-    """A failure that the system reports without waiting is raised as well."""
-    with pytest.raises(OSError, match=r"."):
-        await TcpDialer().dial("255.255.255.255", 80)
-
-
-async def test_tcp_dialer_cancelled() -> None:
-    """A cancelled attempt closes its socket."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            await TcpDialer().dial("127.0.0.1", listener.getsockname()[1])
-        assert scope.cancelled_caught
-        server, _ = listener.accept()
-    with server:
-        assert server.recv(1) == b""
-
-
-async def test_tcp_dialer_wants_addresses() -> None:
-    """A resolver that gives a name is told so, instead of blocking everything while the name is looked up."""
-    with pytest.raises(ValueError, match="address: 'localhost' is not numeric"):
-        await TcpDialer().dial("localhost", 80)
-
-
-OldAnswer = tuple[Literal[socket.AddressFamily.AF_INET], socket.SocketKind, int, str, tuple[str, int]]
-NewAddress = tuple[str, int, int, int] | tuple[int, bytes]
-NewAnswer = tuple[Literal[socket.AddressFamily.AF_INET6], socket.SocketKind, int, str, NewAddress]
-
-
-@define
-class CustomNames(trio.abc.HostnameResolver):
-    """Stands in for the operating system's resolver, at the place Trio provides for that."""
-
-    answers: list[OldAnswer | NewAnswer]
-    asked: list[tuple[object, ...]] = Factory(list)
-
-    async def getaddrinfo(  # noqa: PLR0917 - Trio's signature
-        self,
-        host: bytes | None,
-        port: bytes | str | int | None,
-        family: int = 0,
-        type: int = 0,  # noqa: A002 - Trio's name for it
-        proto: int = 0,
-        flags: int = 0,
-    ) -> list[OldAnswer | NewAnswer]:
-        """All answers."""
-        self.asked.append((host, port, family, type, proto, flags))
-        return self.answers
-
-    async def getnameinfo(self, sockaddr: object, flags: int) -> tuple[str, str]:
-        """Not used."""
-        raise NotImplementedError(sockaddr, flags)
-
-
-def ipv6(address: str, scope: int = 0) -> NewAnswer:
-    """An IPv6 answer."""
-    return socket.AddressFamily.AF_INET6, socket.SOCK_STREAM, 6, "", (address, 80, 0, scope)
-
-
-async def test_system_resolver() -> None:
-    """The system is asked for stream sockets; its answers come in order, without repeats, and with their zones."""
-    ipv4: OldAnswer = (socket.AddressFamily.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))
-    names = CustomNames([ipv6("::1"), ipv6("fe80::1", scope=3), ipv6("fe80::2%eth0", scope=4), ipv4, ipv6("::1")])
-    trio.socket.set_custom_hostname_resolver(names)
-    assert await SystemResolver().resolve("example.org", 80) == ["::1", "fe80::1%3", "fe80::2%eth0", "127.0.0.1"]
-    assert names.asked == [(b"example.org", 80, 0, socket.SOCK_STREAM, 0, 0)]
-
-
 async def test_real_connection() -> None:
     """Resolver and dialler of the default connect to a listener by its name."""
     attempts: list[str] = []
@@ -547,3 +422,92 @@ async def test_real_connection() -> None:
         )
         await stream.aclose()
     assert attempts[-1] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("answer", [[V6, V6B, V4, V4], [V4], (V4,)], ids=str)
+async def test_resolving_gives_the_order_of_the_attempts(answer: Sequence[str]) -> None:
+    """Whoever makes the attempts, addresses come in the order for them, and at least one does."""
+    assert list(await resolve("h", 80, Names(answer))) == interleave(answer)
+    with pytest.raises(errors.HostNotFoundError):
+        await resolve("h", 80, Names([]))
+
+
+async def test_refused_address() -> None:
+    """A resolver that refuses an address is quoted, and nothing is dialled."""
+    network = Network({})
+    with pytest.raises(errors.HostNotFoundError, match=r"^Host 10\.0\.0\.1 not found: 10\.0\.0\.1 is not a public"):
+        await connect("10.0.0.1", 80, resolver=PublicResolver(), dialer=network, on_attempt=network.on_attempt)
+    assert network.log == []
+
+
+@define(eq=False)
+class LocalNetwork(Network):
+    """A network that has Unix sockets, too; ``hosts`` says how each path answers."""
+
+    async def dial_local(self, path: str) -> trio.abc.Stream:
+        """As `dial`, for a path."""
+        return await self.dial(path, 0)
+
+
+async def test_local_connection() -> None:
+    """A Unix socket is announced and dialled by its path, and no resolver is asked."""
+    network = LocalNetwork({"/run/x": answers()})
+    stream = await connect_local("/run/x", dialer=network, on_attempt=network.on_attempt)
+    assert network.open_lines == [stream]
+    assert [entry for _, entry in network.log] == ["attempt /run/x", "dial /run/x"]
+    assert network.asked == []
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected", "start"),
+    [
+        (
+            failure(errno.ENOENT),
+            errors.HostNotFoundError,
+            "Host {} not found: {} (No such file or directory); check the",
+        ),
+        (
+            failure(errno.ECONNREFUSED),
+            errors.ConnectionRefusedError,
+            "Connection refused: {} (Connection refused); check",
+        ),
+        (
+            failure(errno.EACCES),
+            errors.UnknownNetworkError,
+            "Connecting failed: {} (Permission denied); check that you",
+        ),
+        (failure(errno.ETIMEDOUT), errors.TimeoutError, "Socket operation timed out: {} (Connection timed out); check"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("path", ["/run/x", "\0x"])
+async def test_local_errors(raised: OSError, expected: type[errors.ReplyError], start: str, path: str) -> None:
+    """A Unix socket's failures have Qt's codes, name the socket as people write it, and say what to check."""
+    network = LocalNetwork({path: fails(raised)})
+    with pytest.raises(expected) as caught:
+        await connect_local(path, dialer=network, on_attempt=network.on_attempt)
+    assert type(caught.value) is expected
+    assert caught.value.__cause__ is raised
+    name = path.replace("\0", "@")
+    assert str(caught.value).startswith(start.format(name, name))
+
+
+async def test_dialer_without_local_sockets() -> None:
+    """A dialler that knows only TCP is named as the reason, with what it lacks; nothing is announced."""
+    network = Network({})
+    with pytest.raises(errors.UnknownNetworkError, match=r"@x: .* a Network, cannot .* dial_local\(path\)"):
+        await connect_local("\0x", dialer=network, on_attempt=network.on_attempt)
+    assert network.log == []
+
+
+async def test_real_local_connection(tmp_path: Path) -> None:
+    """The default dialler connects to a Unix socket, and a socket that is not there is Qt's unknown host."""
+    path = str(tmp_path / "socket")
+    network = Network({})
+    with pytest.raises(errors.HostNotFoundError, match=f"^Host {path} not found"):
+        await connect_local(path, dialer=TcpDialer(), on_attempt=network.on_attempt)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        stream = await connect_local(path, dialer=TcpDialer(), on_attempt=network.on_attempt)
+        await stream.aclose()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from attrs import Factory, define
 from hypothesis import settings
@@ -22,6 +24,9 @@ LIMITS = st.builds(
     idle_expiry=st.just(10),
 )
 """Small, so that they are reached."""
+OWN_LIMITS = (None, Limits(per_host=1, idle_expiry=4), Limits(per_host=3, idle_expiry=10), Limits(idle_expiry=17))
+OWN = st.lists(st.sampled_from(OWN_LIMITS), min_size=1, max_size=3).map(tuple)
+"""What requests bring along, one after the other."""
 
 
 @define(eq=False)
@@ -38,6 +43,7 @@ class Claim:
 
     key: str
     priority: Priority
+    expiry: float
     state: TicketState = TicketState.WAITING
     wire: Wire | None = None
 
@@ -49,8 +55,10 @@ class Model:
     limits: Limits
     claims: list[Claim] = Factory(list)
     """In the order in which they were asked for."""
-    idle: list[tuple[Wire, int]] = Factory(list)
-    """With the time since when, oldest first."""
+    idle: list[tuple[Wire, float]] = Factory(list)
+    """With the time until when, oldest first."""
+    room: dict[str, int] = Factory(dict)
+    """How many connections an origin may have, as its first request said."""
     turns: dict[Priority, list[str]] = Factory(lambda: {priority: [] for priority in sorted(Priority)})
     closed: list[Wire] = Factory(list)
     granted: list[Claim] = Factory(list)
@@ -62,13 +70,18 @@ class Model:
     def may_be_served(self, claim: Claim) -> bool:
         """Whether no limit stands against it."""
         own, everybodys = len(self.of(*IN_USE, key=claim.key)), len(self.of(*IN_USE))
-        return own < self.limits.per_host and everybodys < self.limits.total
+        return own < self.room[claim.key] and everybodys < self.limits.total
+
+    def open_books(self, key: str, limits: Limits) -> None:
+        """Somebody comes for ``key``: if there is nobody and nothing yet, these limits will count."""
+        if self.counts(key) == SlotCounts():
+            self.room[key] = limits.per_host
 
     def grant(self, claim: Claim) -> None:
         """The youngest living idle connection, or a new one."""
         claim.state = TicketState.CONNECTING
-        for wire, since in reversed([kept for kept in self.idle if kept[0].key == claim.key]):
-            self.idle.remove((wire, since))
+        for wire, until in reversed([kept for kept in self.idle if kept[0].key == claim.key]):
+            self.idle.remove((wire, until))
             if not wire.dead:
                 claim.wire, claim.state = wire, TicketState.ACTIVE
                 break
@@ -84,8 +97,7 @@ class Model:
         """Who may have a turn: the old ones in their order, then the new ones."""
         for priority, turn in self.turns.items():
             waiting = [claim for claim in self.of(TicketState.WAITING) if claim.priority is priority]
-            room = self.limits.per_host
-            keys = {claim.key for claim in waiting if len(self.of(*IN_USE, key=claim.key)) < room}
+            keys = {claim.key for claim in waiting if len(self.of(*IN_USE, key=claim.key)) < self.room[claim.key]}
             turn[:] = [key for key in turn if key in keys] + sorted(keys - set(turn))
 
     def serve(self, giver: str | None = None) -> bool:
@@ -119,8 +131,8 @@ class Model:
 class SlotsMachine(RuleBasedStateMachine):
     """Does the same to the slots and to the model, and compares everything that can be seen after each step."""
 
-    @initialize(limits=LIMITS, keys=st.text(KEYS, min_size=4, max_size=12))
-    def begin(self, limits: Limits, keys: str) -> None:
+    @initialize(limits=LIMITS, keys=st.text(KEYS, min_size=4, max_size=12), own=OWN)
+    def begin(self, limits: Limits, keys: str, own: tuple[Limits | None, ...]) -> None:
         """A rush."""
         self.now = 0
         self.model = Model(limits)
@@ -129,20 +141,22 @@ class SlotsMachine(RuleBasedStateMachine):
         self.granted: list[Ticket[str, Wire]] = []
         self.wires: list[Wire] = []
         self.slots: Slots[str, Wire] = Slots(limits, is_dead=lambda wire: wire.dead, close=self.closed.append)
-        self.ask(keys, Priority.NORMAL)
+        self.ask(keys, Priority.NORMAL, own)
 
     def new_wire(self, key: str) -> Wire:
         """A connection that will have to be accounted for."""
         self.wires.append(Wire(key))
         return self.wires[-1]
 
-    @rule(keys=st.text(KEYS, min_size=1, max_size=6), priority=st.sampled_from(Priority))
-    def ask(self, keys: str, priority: Priority) -> None:
+    @rule(keys=st.text(KEYS, min_size=1, max_size=6), priority=st.sampled_from(Priority), own=OWN)
+    def ask(self, keys: str, priority: Priority, own: tuple[Limits | None, ...]) -> None:
         """Some requests come."""
-        for key in keys:
-            ticket = self.slots.ask(key, priority)
+        for key, asked in zip(keys, itertools.cycle(own), strict=False):
+            limits = asked or self.model.limits
+            ticket = self.slots.ask(key, priority, asked)
             ticket.on_grant = lambda ticket=ticket: self.granted.append(ticket)  # type: ignore[misc]  # not inferred
-            claim = Claim(key, priority)
+            claim = Claim(key, priority, limits.idle_expiry)
+            self.model.open_books(key, limits)
             served = self.model.may_be_served(claim)
             self.model.claims.append(claim)
             if served:
@@ -177,7 +191,7 @@ class SlotsMachine(RuleBasedStateMachine):
         wire = self.model.end(claim)
         assert wire is not None
         if reusable:
-            self.model.idle.append((wire, self.now))
+            self.model.idle.append((wire, self.now + claim.expiry))
             if not self.model.serve(claim.key):
                 self.model.trim()
         else:
@@ -206,10 +220,10 @@ class SlotsMachine(RuleBasedStateMachine):
     def put_idle(self, key: str) -> None:
         """A connection comes from elsewhere."""
         wire, model = self.new_wire(key), self.model
-        counts = model.counts(key)
-        room = counts.connections < model.limits.per_host and len(model.of(*IN_USE)) < model.limits.total
+        model.open_books(key, model.limits)
+        room = model.counts(key).connections < model.room[key] and len(model.of(*IN_USE)) < model.limits.total
         if room:
-            model.idle.append((wire, self.now))
+            model.idle.append((wire, self.now + model.limits.idle_expiry))
             model.trim()
         else:
             model.closed.append(wire)
@@ -226,8 +240,8 @@ class SlotsMachine(RuleBasedStateMachine):
     def expire(self, seconds: int) -> None:
         """Time passes, and the reaper comes."""
         self.now += seconds
-        while self.model.idle and self.model.idle[0][1] + 10 <= self.now:
-            self.model.closed.append(self.model.idle.pop(0)[0])
+        self.model.closed += [wire for wire, until in self.model.idle if until <= self.now]
+        self.model.idle = [kept for kept in self.model.idle if kept[1] > self.now]
         self.slots.expire(self.now)
 
     @rule(what=st.sampled_from([*KEYS, "all", "dead"]))
@@ -253,7 +267,7 @@ class SlotsMachine(RuleBasedStateMachine):
         assert [(t.state, t.connection) for t in self.tickets.values()] == [(c.state, c.wire) for c in model.claims]
         assert self.granted == [self.tickets[claim] for claim in model.granted]
         assert self.closed == model.closed
-        assert self.slots.next_expiry() == (model.idle[0][1] + 10 if model.idle else None)
+        assert self.slots.next_expiry() == min((until for _, until in model.idle), default=None)
         statistics = self.slots.statistics()
         expected = {key: model.counts(key) for key in KEYS}
         assert statistics.origins == {key: counts for key, counts in expected.items() if counts != SlotCounts()}
@@ -265,15 +279,15 @@ class SlotsMachine(RuleBasedStateMachine):
         limits, statistics = self.model.limits, self.slots.statistics()
         assert statistics.total.connections <= limits.total
         assert statistics.total.idle <= limits.max_idle
-        assert all(counts.connections <= limits.per_host for counts in statistics.origins.values())
+        assert all(counts.connections <= self.model.room[key] for key, counts in statistics.origins.items())
 
     @invariant()
     def nobody_waits_in_vain(self) -> None:
         """Who waits, waits for a limit that is used up by connections in use."""
         limits, statistics = self.model.limits, self.slots.statistics()
         if statistics.total.connecting + statistics.total.active < limits.total:
-            queues = [counts for counts in statistics.origins.values() if counts.queued]
-            assert all(counts.connecting + counts.active == limits.per_host for counts in queues)
+            queues = [(key, counts) for key, counts in statistics.origins.items() if counts.queued]
+            assert all(counts.connecting + counts.active == self.model.room[key] for key, counts in queues)
 
     @invariant()
     def every_connection_is_in_one_place(self) -> None:
@@ -290,11 +304,12 @@ TestSlots = SlotsMachine.TestCase
 """Whatever happens in whatever order, the slots decide as the model does."""
 
 
+@pytest.mark.parametrize("own", [(None,), OWN_LIMITS], ids=["the pool's limits", "own limits"])
 @pytest.mark.parametrize("per_host", [1, 2, 3])
-def test_full_pool_decides_as_the_model_does(per_host: int) -> None:
+def test_full_pool_decides_as_the_model_does(per_host: int, own: tuple[Limits | None, ...]) -> None:
     """While three origins keep the pool full, slots go round as in the model, whichever request ends, and however."""
     machine = SlotsMachine()
-    machine.begin(Limits(per_host=per_host, total=3, idle_expiry=10), "abcaabbccc" * 4)
+    machine.begin(Limits(per_host=per_host, total=3, idle_expiry=10), "abcaabbccc" * 4, own)
     for step in range(36):
         in_use = machine.model.of(*IN_USE)
         claim = in_use[step * step % 7 % len(in_use)]
@@ -307,3 +322,20 @@ def test_full_pool_decides_as_the_model_does(per_host: int) -> None:
         machine.same_decisions()
         machine.nobody_waits_in_vain()
     assert len(machine.granted) > 30
+
+
+@pytest.mark.parametrize("per_host", [1, 2, 3])
+def test_empty_pool_decides_as_the_model_does(per_host: int) -> None:
+    """While requests come and go and books are forgotten, own limits and expiries count as in the model."""
+    machine = SlotsMachine()
+    machine.begin(Limits(per_host=per_host, total=4, max_idle=3, idle_expiry=10), "abc", OWN_LIMITS)
+    for step in range(60):
+        machine.ask(KEYS[step % 3] * (step % 4), Priority.NORMAL, OWN_LIMITS[step % 4 :])
+        for claim in machine.model.of(*IN_USE)[: 4 - step % 2]:
+            machine.give_back(claim, reusable=step % 3 > 0)
+            machine.same_decisions()
+        machine.put_idle(KEYS[step % 2])
+        machine.expire(step % 5)
+        machine.same_decisions()
+        machine.limits_hold()
+    assert len(machine.closed) > 30

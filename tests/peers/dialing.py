@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import trio
 
-from trioreply._net.dial import TcpDialer
+from trioreply._net.dialers import TcpDialer
 from trioreply._net.stream import SocketStream
 
 

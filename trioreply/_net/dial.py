@@ -25,22 +25,8 @@ import trio
 from attrs import Factory, define, frozen
 
 from .._model import errors
-from .dialers import TcpDialer
 from .groups import raise_ungrouped
 from .interfaces import Dialer, LocalDialer, Resolver
-from .resolvers import SystemResolver
-
-__all__ = (
-    "ATTEMPT_DELAY",
-    "OnAttempt",
-    "SystemResolver",
-    "TcpDialer",
-    "connect",
-    "connect_error",
-    "connect_local",
-    "interleave",
-    "resolve",
-)
 
 ATTEMPT_DELAY = 0.25
 """Seconds an attempt has for itself before the next one starts; what RFC 8305 section 5 recommends."""

@@ -237,18 +237,18 @@ def _address_of(interface: str, target: str) -> str:
         index = socket.if_nametoindex(interface)
     except OSError as error:
         raise OSError(errno.ENODEV, f"this machine has no interface {interface!r}") from error
-    wanted = ipaddress.ip_address(target)
-    nearest = _nearest(wanted, [address for owner, address in _interface_addresses() if owner == index])
-    if nearest is None:
-        raise OSError(errno.EADDRNOTAVAIL, f"the interface {interface} has no IPv{wanted.version} address")
+    own = [address for owner, address in _interface_addresses() if owner == index]
+    nearest = _nearest(ipaddress.ip_address(target), own, interface=interface)
     return f"{nearest}%{index}" if nearest.version == 6 and nearest.is_link_local else str(nearest)
 
 
-def _nearest(target: Address, addresses: Iterable[Address]) -> Address | None:
-    """Which of ``addresses``, if any, is the one to reach ``target`` from."""
+def _nearest(target: Address, addresses: Iterable[Address], *, interface: str) -> Address:
+    """Which of the ``addresses`` of ``interface`` is the one to reach ``target`` from."""
     fitting = [address for address in addresses if address.version == target.version]
+    if not fitting:
+        raise OSError(errno.EADDRNOTAVAIL, f"the interface {interface} has no IPv{target.version} address")
     # A link-local address leads to its link, and nothing else does.
-    return min(fitting, key=lambda address: address.is_link_local != target.is_link_local, default=None)
+    return min(fitting, key=lambda address: address.is_link_local != target.is_link_local)
 
 
 # rtnetlink(7): a header, a question or an answer, and in the answers attributes, each padded to four bytes.

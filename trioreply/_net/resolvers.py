@@ -236,7 +236,7 @@ class CachingResolver:
     def _remember(self, key: tuple[str, int], addresses: Sequence[str]) -> None:
         now = trio.current_time()
         self._found.pop(key, None)
-        if addresses and self._ttl:
+        if addresses:
             self._found[key] = _Found(addresses, now + self._ttl)
         while self._found and (len(self._found) > self._max_entries or next(iter(self._found.values())).expires <= now):
             self._found.popitem(last=False)
