@@ -118,7 +118,7 @@ async def test_every_step_is_in_a_thread(path: Path) -> None:
     threads = Threads()
     upload = await open_body(mixed(Part(None, path)), run_sync=threads.run_sync)
     await collect(upload)
-    assert threads.started == ["_measure_path", "_read_in_thread", "_read_in_thread", "_read_in_thread", "_close"]
+    assert threads.started == ["_measure_path", "_use_in_thread", "_use_in_thread", "_use_in_thread", "_let_go"]
 
 
 @pytest.mark.parametrize(

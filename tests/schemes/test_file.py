@@ -22,7 +22,7 @@ from trioreply import NetworkError, RedirectPolicy, Request, ResponseHead
 from trioreply._model.urls import make_url
 from trioreply._schemes.file import path_of
 from trioreply._schemes.local import PIECE, OpenFile, _moment, deliver, describe
-from trioreply._schemes.owned import Owned
+from trioreply._net.owned import Owned
 from trioreply.errors import ProtocolInvalidOperationError, UnknownContentError
 from trioreply.testing import MemoryNetwork, OriginResponse, open_origin
 

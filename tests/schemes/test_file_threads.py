@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 import trioreply
 from trioreply import Manager, NetworkError
-from trioreply._schemes.owned import Owned
+from trioreply._net.owned import Owned
 from trioreply.testing import ManagerSweep, run_sync_inline, sweep_environment
 
 from ..net.uploading import Stalled, Threads, descriptors_of, inline

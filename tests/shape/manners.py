@@ -22,7 +22,7 @@ SHIELDS = {
     f"{PACKAGE}/_reply/reply.py",  # leaving a reply's block waits until it holds nothing
     f"{PACKAGE}/_net/dial.py",  # the attempts that lost the race are closed
     f"{PACKAGE}/_net/upload.py",  # a body's file is closed
-    f"{PACKAGE}/_schemes/owned.py",  # a file is closed, a temporary one removed
+    f"{PACKAGE}/_net/owned.py",  # a file is closed, a temporary one removed
     f"{PACKAGE}/_jobs/patient.py",  # a write that was begun ends before the file is let go
 }
 

@@ -21,13 +21,12 @@ a hundred of them need one descriptor; how many bytes of each are sent was settl
 
 from __future__ import annotations
 
-import io
 import os
 import stat
-import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol, assert_never
 from weakref import WeakKeyDictionary
@@ -47,6 +46,7 @@ from .._model.errors import (
 )
 from .._model.running import RunSync
 from .._wire.multipart import frame
+from .owned import Owned
 
 MEMORY_PIECE = 64 * 1024
 """Bytes of a body in memory handed out at a time: small enough for progress to move, large enough to cost nothing."""
@@ -224,84 +224,35 @@ class _PartsUpload:
             await part.aclose()
 
 
-_NO_FILE = io.BytesIO()
-_NO_FILE.close()
-
-
 class _OwnFile:
-    """A file that only worker threads touch, opened by `open` or by the first read. Whoever comes last closes it.
-
-    ``_file``, ``_busy`` and ``_disowned`` are shared between threads and touched under the lock, which is never held
-    during a system call.
-    """
+    """A file of ours, opened by `open` or by the first read."""
 
     def __init__(self, path: str, *, run_sync: RunSync) -> None:
-        self._path = path
-        self._run_sync = run_sync
-        self._lock = threading.Lock()
-        self._file: BinaryIO = _NO_FILE
-        self._busy = False
-        self._disowned = False
+        self._owned = Owned(run_sync, _close_quietly, make=partial(_open_raw, path))
 
     async def open(self) -> int | None:
         """Open it and give its length; ``None`` for what has none (a pipe, a device)."""
-        return await self._run_sync(self._open_in_thread, abandon_on_cancel=True)
+        return await self._owned.use(_length_of)
 
     async def read(self, size: int) -> bytes:
-        return await self._run_sync(self._read_in_thread, size, abandon_on_cancel=True)
+        return await self._owned.use(lambda file: file.read(size))
 
     async def aclose(self) -> None:
-        with self._lock:
-            self._disowned = True
-            if self._busy or self._file.closed:
-                return  # the thread that is in it closes it on its way out; or there is nothing to close
-        try:
-            with trio.move_on_after(_CLOSE_TIMEOUT, shield=True):
-                await self._run_sync(self._close, abandon_on_cancel=True)
-        finally:
-            self._close()  # if no thread was to be had in that time
+        await self._owned.aclose()
 
-    def _open_in_thread(self) -> int | None:
-        with self._in_use():
-            status = os.fstat(self._opened().fileno())
-            return status.st_size if stat.S_ISREG(status.st_mode) else None
 
-    def _read_in_thread(self, size: int) -> bytes:
-        with self._in_use():
-            return self._opened().read(size)
+def _open_raw(path: str) -> BinaryIO:
+    return Path(path).open("rb", buffering=0)
 
-    def _opened(self) -> BinaryIO:
-        # Without the lock: it is for what others may write, and nobody else writes this while we are in use.
-        if self._file is _NO_FILE:
-            self._file = Path(self._path).open("rb", buffering=0)  # noqa: SIM115 - closed as the class says
-        return self._file
 
-    @contextmanager
-    def _in_use(self) -> Iterator[None]:
-        self._enter()
-        try:
-            yield
-        finally:
-            self._leave()
+def _length_of(file: BinaryIO) -> int | None:
+    status = os.fstat(file.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
-    def _enter(self) -> None:
-        with self._lock:
-            if self._disowned:  # cancelled before this thread got to run; nobody waits for the outcome
-                raise trio.ClosedResourceError("this upload was closed")
-            self._busy = True
 
-    def _leave(self) -> None:
-        with self._lock:
-            self._busy = False
-            last = self._disowned
-        if last:
-            self._close()
-
-    def _close(self) -> None:
-        with self._lock:
-            file, self._file = self._file, _NO_FILE
-        with suppress(OSError):  # it was only read, so there is nothing that closing could lose
-            file.close()
+def _close_quietly(file: BinaryIO) -> None:
+    with suppress(OSError):  # it was only read, so there is nothing that closing could lose
+        file.close()
 
 
 class _CallersFile:

@@ -37,10 +37,10 @@ from .._model.options import Operation
 from .._model.request import Request
 from .._model.running import RunSync
 from .._model.urls import display
+from .._net.owned import Owned
 from .._net.upload import Uploads
 from .file_writing import write
 from .local import OpenFile, deliver, describe
-from .owned import Owned
 
 _OPERATIONS = (Operation.GET, Operation.HEAD, Operation.PUT)
 _THIS_MACHINE = ("", "localhost")

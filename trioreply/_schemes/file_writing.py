@@ -44,8 +44,8 @@ from .._model.headers import content_length
 from .._model.messages import RequestProgress, ResponseHead
 from .._model.request import Request
 from .._model.running import RunSync
+from .._net.owned import Owned
 from .._net.upload import Upload, Uploads
-from .owned import Owned
 
 T = TypeVar("T")
 

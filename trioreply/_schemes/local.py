@@ -31,7 +31,7 @@ from .._model.messages import ResponseData, ResponseHead
 from .._model.options import Operation
 from .._model.ranges import content_range, span_of
 from .._model.request import Request
-from .owned import Owned
+from .._net.owned import Owned
 
 T = TypeVar("T")
 

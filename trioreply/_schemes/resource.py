@@ -38,8 +38,8 @@ from .._model.options import Operation
 from .._model.request import Request
 from .._model.running import RunSync
 from .._model.urls import display
+from .._net.owned import Owned
 from .local import OpenFile, deliver, describe
-from .owned import Owned
 
 _FORBIDDEN = frozenset("/\\\0")
 

@@ -30,15 +30,17 @@ class Owned(Generic[R]):
     Args:
         run_sync: calls what may block.
         release: lets go of the thing, and raises nothing.
+        make: makes the thing when it is first used without having been opened.
     """
 
     # ``_held``, ``_busy`` and ``_disowned`` are shared between threads and touched under the lock, which is never held
     # during a system call.
 
-    def __init__(self, run_sync: RunSync, release: Callable[[R], None]) -> None:
+    def __init__(self, run_sync: RunSync, release: Callable[[R], None], *, make: Callable[[], R] | None = None) -> None:
         self._run_sync = run_sync
         self._release = release
         self._lock = threading.Lock()
+        self._make = make
         self._held: list[R] = []
         self._busy = False
         self._disowned = False
@@ -73,14 +75,18 @@ class Owned(Generic[R]):
 
     def _open_in_thread(self, make: Callable[[], R]) -> R:
         with self._in_use():
-            held = make()
-            with self._lock:
-                self._held.append(held)
-            return held
+            return self._hold(make())
 
     def _use_in_thread(self, work: Callable[[R], T]) -> T:
         with self._in_use():
-            return work(self._held[0])
+            # Without the lock: it is for what others may write, and nobody else writes this while we are in use.
+            held = self._hold(self._make()) if self._make is not None and not self._held else self._held[0]
+            return work(held)
+
+    def _hold(self, thing: R) -> R:
+        with self._lock:
+            self._held.append(thing)
+        return thing
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
