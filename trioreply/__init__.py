@@ -11,6 +11,9 @@ from ._config import (
     ManagerConfig,
 )
 from ._facade import export
+from ._jobs.download import (
+    Download,
+)
 from ._jobs.event_stream import (
     EventStream,
 )
@@ -154,6 +157,7 @@ from ._model.options import (
 )
 from ._model.proxies import (
     Proxy,
+    ProxySource,
     ProxyType,
 )
 from ._model.request import (
@@ -270,6 +274,7 @@ __all__ = (
     "CookieJar",
     "CookieStoreError",
     "Direction",
+    "Download",
     "Encrypted",
     "EnvironmentProxies",
     "ErrorOccurred",
@@ -329,6 +334,7 @@ __all__ = (
     "ProxyError",
     "ProxyFactory",
     "ProxyNotFoundError",
+    "ProxySource",
     "ProxyTimeoutError",
     "ProxyType",
     "PublicResolver",

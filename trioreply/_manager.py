@@ -24,6 +24,7 @@ from yarl import URL
 
 from ._clock import wall_clock
 from ._config import ManagerConfig, check_config
+from ._jobs.download_job import DOWNLOAD_RETRY, DownloadEnvironment
 from ._jobs.methods import WholeJobs
 from ._model.bodies import BodySource
 from ._model.events import (
@@ -157,6 +158,7 @@ class Manager(WholeJobs):
             ),
             proxy_credentials=self._proxy_credentials,
         )
+        self._downloads = DownloadEnvironment(self, run_sync, config.get("retry") or DOWNLOAD_RETRY)
         self._registry = Registry(config.get("schemes"))
         for scheme in ("http", "https", "unix+http", "local+http"):
             self._registry.register(scheme, partial(http, self._env))

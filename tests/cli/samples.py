@@ -78,6 +78,7 @@ CHALLENGE_RECORD = {
     "parameters": [["charset", "UTF-8"]],
     "previous_user": None,
 }
+PROXY_RECORD = {"type": "HTTP", "host": "p", "port": 8080, "user": "me", "headers": [], "via": None}
 TLS_RECORD = {
     "version": "TLSv1.3",
     "cipher": "AES",
@@ -154,8 +155,19 @@ SAMPLES = [
     ),
     Sample(
         ProxyAuthenticationRequired(Proxy(ProxyType.HTTP, "p", 8080, "me", SECRET), CHALLENGE),
-        "Basic a realm",
-        {"proxy": {"type": "HTTP", "host": "p", "port": 8080, "user": "me"}, "challenge": CHALLENGE_RECORD},
+        "Basic a realm; at the proxy http://p:8080",
+        {"proxy": PROXY_RECORD, "challenge": CHALLENGE_RECORD},
+    ),
+    Sample(
+        ProxyAuthenticationRequired(
+            Proxy(ProxyType.HTTP, "q", headers={"X-Key": SECRET}, via=Proxy(ProxyType.HTTP, "p", 8080, "me")),
+            Challenge("Digest", "r", previous_user="me"),
+        ),
+        "Digest r; 'me' was not accepted; at the proxy http://q:80 via http://p:8080",
+        {
+            "proxy": {**PROXY_RECORD, "host": "q", "port": 80, "user": None, "headers": ["X-Key"], "via": PROXY_RECORD},
+            "challenge": {"scheme": "Digest", "realm": "r", "parameters": [], "previous_user": "me"},
+        },
     ),
     Sample(
         AuthenticationRequired(URL_WITH_PASSWORD, CHALLENGE),

@@ -24,7 +24,7 @@ from .certificates import judge_certificates
 from .demo import run_demo
 from .exits import CommandError, Exit
 from .files import Output, StandardInput, file_output, standard_output
-from .questions import answer_demands, verify_redirects, with_password
+from .questions import answer_demands, answer_proxies, verify_redirects, with_passwords
 from .render import Style, is_terminal, open_printer, open_progress
 from .transfer import (
     Nowhere,
@@ -88,7 +88,7 @@ async def _perform(command: Demo | Fetch) -> int:
         output = stack.enter_context(closing(_output(command)))
         kept = output.kept
         dialogue = _dialogue(command)
-        command = await with_password(command, dialogue)
+        command = await with_passwords(command, dialogue)
         watchers = _watchers(command, output, stack, dialogue=dialogue)
         try:
             await transfer(command, watchers)
@@ -114,7 +114,7 @@ def _watchers(command: Fetch, output: Output, stack: ExitStack, *, dialogue: Dia
         # First, so that it is out of the way when somebody is asked.
         watchers.append(show_progress(stack.enter_context(open_progress(sys.stderr))))
     if command.verbose:
-        watchers.append(print_events(open_printer(sys.stderr)))
+        watchers.append(print_events(open_printer(sys.stderr), command.network))
     watchers += _judges(command, dialogue)
     if command.events:
         watchers.append(write_events(standard_output()))
@@ -132,6 +132,8 @@ def _judges(command: Fetch, dialogue: Dialogue | None) -> list[Watcher]:
     if dialogue is not None:
         if not command.has_credentials or command.user is not None:
             judges.append(answer_demands(dialogue))
+        if not command.network.has_credentials:
+            judges.append(answer_proxies(dialogue))
         if command.request.redirect_policy is RedirectPolicy.USER_VERIFIED:
             judges.append(verify_redirects(dialogue))
     return judges

@@ -18,6 +18,7 @@ from .. import Operation, Request, __version__
 from .body_options import add_body_options, content, has_content, is_input_taken
 from .exits import MEANINGS, CommandError, Exit
 from .kinds import seconds
+from .network_options import Network, add_network_options, local_server_name, network
 from .tls_options import NAMES as TLS_NAMES
 from .tls_options import OnBadCertificate, add_tls_options, on_bad_certificate, ssl_configuration
 from .web_options import NAMES as WEB_NAMES
@@ -34,6 +35,8 @@ examples:
   trioreply --json '{"answer": 42}' http://example.org/api
   trioreply -F name=me -F photo=@me.jpg http://example.org/form
   trioreply -u me -b jar.txt -c jar.txt http://example.org/private
+  trioreply -x socks5h://127.0.0.1:1080 http://example.org/
+  trioreply --unix-socket /run/docker.sock http://docker/version
   tar cz . | trioreply -X PUT -d @- http://example.org/backup.tgz
   trioreply demo                                     see six transfers, offline
 """
@@ -78,6 +81,7 @@ class Fetch:
     """Who logs in with a password that is yet to be asked for."""
     netrc: bool | Path
     keeping: Keeping
+    network: Network
     is_input_taken: bool
     """Whether standard input is sent, so that nobody can answer there."""
 
@@ -126,6 +130,7 @@ def _fetch(options: argparse.Namespace) -> Fetch:
     try:
         request = _request(options)
         kept = keeping(options, request.url)
+        way = network(options)
     except (ValueError, TypeError) as error:
         field, _, rest = str(error).partition(":")
         raise CommandError(f"{_NAMES.get(field, field)}:{rest}", Exit.USAGE) from error
@@ -140,6 +145,7 @@ def _fetch(options: argparse.Namespace) -> Fetch:
         user=user_without_password(options),
         netrc=netrc(options),
         keeping=kept,
+        network=way,
         is_input_taken=is_input_taken(options),
     )
 
@@ -180,6 +186,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_web_options(parser)
     add_tls_options(parser)
+    add_network_options(parser)
     times = parser.add_argument_group("how long it may take")
     times.add_argument("--timeout", metavar="SECONDS", type=seconds, help="the longest time without progress")
     times.add_argument(
@@ -219,6 +226,7 @@ def _request(options: argparse.Namespace) -> Request:
         transfer_timeout=options.timeout,
         connect_timeout=options.connect_timeout,
         ssl=ssl_configuration(options),
+        local_server_name=local_server_name(options),
     ).replace(**web_fields(options))
     if not request.url.scheme:
         raise ValueError(f"url: {options.url!r} has no scheme; begin it with http://")

@@ -59,6 +59,7 @@ _ADVICE = {
     NetworkError.PROTOCOL_UNKNOWN: "give a URL like http://example.org/",
     NetworkError.PROTOCOL_FAILURE: "the server does not speak HTTP well, and its answer cannot be trusted",
     NetworkError.AUTHENTICATION_REQUIRED: "log in with --user, or check what you gave",
+    NetworkError.PROXY_AUTHENTICATION_REQUIRED: "log in with --proxy-user, or check what you gave",
     NetworkError.CONTENT_NOT_FOUND: "check the path of the URL",
     NetworkError.TOO_MANY_REDIRECTS: "look with -v whether they go round in circles",
     NetworkError.INSECURE_REDIRECT: "see with --no-location what is there, or decide with --redirect-policy",
@@ -67,6 +68,9 @@ _ADVICE = {
 _WORDS = {
     "max_redirects=": "--max-redirs ",
     "give it as bytes, or as a path": "give it as text, or as @FILE",
+    "; give them with the Proxy, or answer the ProxyAuthenticationRequired event": "",
+    "Proxy(tls=SslConfiguration(ca_certificates=...))": "--proxy-cacert",
+    "correct it, or open the manager with trust_env=False": "correct it, or overrule it with --proxy or --noproxy",
 }
 """From the library's advice to ours."""
 

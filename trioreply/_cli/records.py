@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import attrs
 from yarl import URL
 
-from .. import Certificate, Event, SslError
+from .. import Certificate, Event, Proxy, SslError
 from .wording import shown_url
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -35,7 +35,10 @@ def _fields(value: object) -> dict[str, Json]:
     if not attrs.has(kind):
         raise TypeError(f"{kind.__name__} has no JSON form; give it one here")
     shown = [field.name for field in attrs.fields(kind) if field.repr is not False]
-    return {name: _json(getattr(value, name)) for name in shown}
+    record = {name: _json(getattr(value, name)) for name in shown}
+    if isinstance(value, Proxy):
+        record["headers"] = [name for name, _ in value.headers]  # the values may be credentials
+    return record
 
 
 def _json(value: object) -> Json:

@@ -24,11 +24,13 @@ from .. import (
     QuestionEvent,
     ReadyRead,
     Reply,
+    SocketStartedConnecting,
     open_manager,
 )
 from .args import Fetch
 from .exits import CommandError, Exit, exit_for, explain
 from .files import Output
+from .network_options import Network, mistake_in_proxy
 from .records import json_line
 from .render import Printer, ProgressDisplay, Style, print_event
 from .stores import Stores
@@ -63,7 +65,12 @@ async def transfer(options: Fetch, watchers: Sequence[Watcher]) -> None:
     """
     stores = Stores(options.keeping)
     await stores.load()
-    config: ManagerConfig = {"cookie_jar": stores.jar, "hsts": stores.hsts, "netrc": options.netrc}
+    config: ManagerConfig = {
+        "cookie_jar": stores.jar,
+        "hsts": stores.hsts,
+        "netrc": options.netrc,
+        **options.network.config(),
+    }
     async with open_manager(**config) as manager:
         outcomes = [await _exchange(manager, options, watchers), await stores.save()]
     failures = [outcome for outcome in outcomes if outcome is not None]
@@ -96,6 +103,8 @@ def _failure(options: Fetch, reply: Reply) -> CommandError:
         if mistake is not None:
             return CommandError(mistake, Exit.USAGE)
         message = in_words_of_options(message)
+    elif (mistake := mistake_in_proxy(message)) is not None:
+        return CommandError(mistake, Exit.USAGE)
     return CommandError(message, exit_for(reply.error))
 
 
@@ -132,11 +141,15 @@ def write_events(output: Output) -> Watcher:
     return watch
 
 
-def print_events(printer: Printer) -> Watcher:
-    """Print each event, and under it what the server said."""
+def print_events(printer: Printer, network: Network) -> Watcher:
+    """Print each event, and under it what the server said, or where the way of ``network`` leads through a proxy."""
 
     async def watch(reply: Reply, event: Event, elapsed: float) -> None:
         print_event(printer, event, elapsed=elapsed)
+        if isinstance(event, SocketStartedConnecting):
+            proxy = network.ways.begun(event, reply.url)
+            if proxy is not None:
+                printer.line(("          * ", Style.DIM), (f"through the proxy {proxy}", Style.PLAIN))
         if isinstance(event, MetaDataChanged | Informational):
             for line in head_lines(reply, event):
                 printer.line(("          < ", Style.DIM), (printable(line), Style.PLAIN))

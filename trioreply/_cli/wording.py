@@ -13,7 +13,6 @@ from yarl import URL
 from .. import (
     AuthenticationRequired,
     Certificate,
-    Challenge,
     Encrypted,
     ErrorOccurred,
     Event,
@@ -37,8 +36,8 @@ def details(event: Event) -> str:
     match event:
         case SocketStartedConnecting() | SslErrors() | Encrypted() | RequestSent():
             text = _about_connection(event)
-        case ProxyAuthenticationRequired(challenge=challenge) | AuthenticationRequired(challenge=challenge):
-            text = _about_challenge(challenge)
+        case ProxyAuthenticationRequired() | AuthenticationRequired():
+            text = _about_demand(event)
         case Informational(status_code=status, headers=headers) | MetaDataChanged(status_code=status, headers=headers):
             text = f"{'no status' if status is None else status}, {len(headers)} header{'s'[: len(headers) != 1]}"
         case Redirected(status_code=status, url=url):
@@ -58,9 +57,14 @@ def details(event: Event) -> str:
     return printable(text)
 
 
-def _about_challenge(challenge: Challenge) -> str:
-    asked = f"{challenge.scheme} {challenge.realm}".strip()
-    return asked if challenge.previous_user is None else f"{asked}; {challenge.previous_user!r} was not accepted"
+def _about_demand(event: ProxyAuthenticationRequired | AuthenticationRequired) -> str:
+    challenge = event.challenge
+    parts = [f"{challenge.scheme} {challenge.realm}".strip()]
+    if challenge.previous_user is not None:
+        parts.append(f"{challenge.previous_user!r} was not accepted")
+    if isinstance(event, ProxyAuthenticationRequired):
+        parts.append(f"at the proxy {event.proxy}")
+    return "; ".join(parts)
 
 
 def _about_connection(event: SocketStartedConnecting | SslErrors | Encrypted | RequestSent) -> str:

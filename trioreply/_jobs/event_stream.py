@@ -122,7 +122,9 @@ class Source:
 
 @final
 class EventStream:
-    """An asynchronous iterator over the events of a URL, whatever becomes of its connections. Made by `event_stream`.
+    """An asynchronous iterator over the events of a URL, whatever becomes of its connections.
+
+    Made by `Manager.event_stream`.
 
     ``async with`` it, then iterate. Leaving the block ends the connection that is open, if there is one.
     """
@@ -131,10 +133,10 @@ class EventStream:
         self,
         source: Source,
         *,
-        last_event_id: str = "",
-        reconnect: RetryPolicy = RECONNECT,
-        reconnect_delay: float = RECONNECT_DELAY,
-        max_size: int = MAX_EVENT,
+        last_event_id: str,
+        reconnect: RetryPolicy,
+        reconnect_delay: float,
+        max_size: int,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._source = source

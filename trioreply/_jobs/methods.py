@@ -7,10 +7,12 @@ Each method makes an object that does the work; what it needs of the manager is 
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import AsyncIterable, Iterable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Unpack
+from pathlib import Path
+from typing import TypedDict, Unpack
 
 from yarl import URL
 
@@ -19,9 +21,17 @@ from .._model.response import Response
 from .._model.retry import RetryPolicy
 from .._model.sse import MAX_EVENT
 from .._reply.reply import Reply
+from .download import Download, download, open_download
+from .download_job import DownloadEnvironment
 from .event_stream import EventStream, event_stream
 from .fetch_all import FetchAll, OnFailure
 from .reconnect_decide import RECONNECT, RECONNECT_DELAY
+
+
+class _DownloadOptions(TypedDict):
+    resume: bool
+    checksum: str | None
+    sha256: str | None
 
 
 class WholeJobs(abc.ABC):
@@ -34,6 +44,65 @@ class WholeJobs(abc.ABC):
     @abc.abstractmethod
     async def fetch(self, url: str | URL | Request, **fields: Unpack[FetchOptions]) -> Response:
         """See `Manager.fetch`."""
+
+    @abc.abstractmethod
+    def _absolute(self, url: str | URL) -> URL:
+        """``url``, completed by the manager's own."""
+
+    _downloads: DownloadEnvironment
+
+    def open_download(
+        self,
+        url: str | URL | Request,
+        path: str | os.PathLike[str],
+        *,
+        resume: bool = True,
+        checksum: str | None = None,
+        sha256: str | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> Download:
+        """Download ``url`` into a file: ``async with manager.open_download(url, path) as download``.
+
+        The bytes go into a partial file beside the place, which takes its name when they are all there and verified.
+        After a break the rest is asked for, as often as the ``retry`` policy says; a piece that arrives begins its
+        count anew.
+
+        Args:
+            url: what to download, or a whole request.
+            path: the file, which is replaced if it exists; or a directory that exists, in which the file gets the name
+                that the server proposes, made safe, and never replaces another.
+            resume: go on with what an earlier call has left there, and leave such a part if this one fails.
+            checksum: what the file must amount to: ``"sha512:..."``, any algorithm that ``hashlib`` always has.
+            sha256: the same for SHA-256, the digits alone.
+            fields: as for `get`.
+
+        Raises:
+            ValueError, TypeError: an argument is impossible; the text starts with its name.
+        """
+        options = _DownloadOptions(resume=resume, checksum=checksum, sha256=sha256)
+        return open_download(self._downloads, self._target(url), path, **options, **fields)
+
+    async def download(
+        self,
+        url: str | URL | Request,
+        path: str | os.PathLike[str],
+        *,
+        resume: bool = True,
+        checksum: str | None = None,
+        sha256: str | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> Path:
+        """`open_download` in one call, for who only wants the file; gives its path. Questions are refused at once.
+
+        Raises:
+            ReplyError: it failed. What had come stays for the next call, if it can be continued and ``resume`` is true.
+            ValueError, TypeError: an argument is impossible; the text starts with its name.
+        """
+        options = _DownloadOptions(resume=resume, checksum=checksum, sha256=sha256)
+        return await download(self._downloads, self._target(url), path, **options, **fields)
+
+    def _target(self, url: str | URL | Request) -> URL | Request:
+        return url.replace(url=self._absolute(url.url)) if isinstance(url, Request) else self._absolute(url)
 
     def fetch_all(
         self,
@@ -63,7 +132,7 @@ class WholeJobs(abc.ABC):
         url: str | URL | Request,
         *,
         last_event_id: str = "",
-        reconnect: RetryPolicy = RECONNECT,
+        reconnect: RetryPolicy | None = None,
         reconnect_delay: float = RECONNECT_DELAY,
         max_size: int = MAX_EVENT,
         **fields: Unpack[RequestFields],
@@ -78,7 +147,7 @@ class WholeJobs(abc.ABC):
             url: where the events come from, or a whole request.
             last_event_id: where to begin; empty for wherever the server begins.
             reconnect: how many failures in a row are borne, which ones, and how much longer than the server wants each
-                wait is.
+                wait is; default: ten that may pass, and up to half a minute.
             reconnect_delay: seconds to wait before a new connection until the server says how long (``retry``).
             max_size: the largest event that is wanted, in bytes.
             fields: as for `get`. ``transfer_timeout`` finds connections that died in silence.
@@ -88,9 +157,9 @@ class WholeJobs(abc.ABC):
         """
         return event_stream(
             self,
-            url,
+            self._target(url),
             last_event_id=last_event_id,
-            reconnect=reconnect,
+            reconnect=RECONNECT if reconnect is None else reconnect,
             reconnect_delay=reconnect_delay,
             max_size=max_size,
             **fields,

@@ -240,7 +240,9 @@ _TYPES = {
 """What the schemes mean; ``socks:`` is how desktops write it."""
 
 ProxySource = Proxy | URL | str
-"""What may be given for a proxy; see `read_proxy`."""
+"""What may be given for a proxy: a URL with one of the schemes ``http``, ``https`` (the connection to the proxy is
+secured), ``socks4``, ``socks4a``, ``socks5``, ``socks`` (the same), ``socks5h``, and ``direct://`` for no proxy; without
+a scheme it is one for HTTP."""
 
 _ADVICE = (
     "write it like http://host:3128 or socks5h://user:password@host:1080, with special characters of user and password "
@@ -254,10 +256,7 @@ def make_proxy(value: ProxySource | None, field: str = "proxy") -> Proxy | None:
 
 
 def read_proxy(value: ProxySource, field: str) -> Proxy:
-    """The proxy that ``value`` names, which may be a URL; without a scheme, as in ``host:3128``, it is one for HTTP.
-
-    The schemes are ``http``, ``https`` (the connection to the proxy is secured), ``socks4``, ``socks4a``, ``socks5``,
-    ``socks`` (the same), ``socks5h``, and ``direct://`` for no proxy.
+    """The proxy that ``value`` names; see `ProxySource`.
 
     Raises:
         ValueError: it names none; the text starts with ``field`` and shows neither user nor password.

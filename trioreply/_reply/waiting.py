@@ -137,11 +137,11 @@ class Waiting(Device):
             max_size: the largest event that is wanted, in bytes.
             last_event_id: the ``id`` of events until the server gives one: that of the connection before this one.
 
-        Raises (from the iteration):
-            UnknownContentError: the response is no event stream; or an event is larger than ``max_size``, and the
-                reply is aborted.
-            ReplyError: as `receive_some`; if there is no response either.
-            trio.BusyResourceError: as `receive_some`.
+        Raises:
+            UnknownContentError: from the iteration: the response is no event stream; or an event is larger than
+                ``max_size``, and the reply is aborted.
+            ReplyError: from the iteration, as `receive_some`; if there is no response either.
+            trio.BusyResourceError: from the iteration, as `receive_some`.
         """
         parser = EventParser(max_size, last_event_id=last_event_id)
         return ServerSentEvents(parser, check=self._check_event_stream, receive=self._receive_event)

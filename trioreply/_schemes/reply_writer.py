@@ -340,11 +340,11 @@ def reply_handler(function: Callable[[ReplyWriter], Awaitable[None]]) -> Handler
 
     It is a decorator::
 
-    @reply_handler
-    async def hello(reply: ReplyWriter) -> None:
-        await reply.write(b"hello " + reply.request.url.path.encode())
+        @reply_handler
+        async def hello(reply: ReplyWriter) -> None:
+            await reply.write(b"hello " + reply.request.url.path.encode())
 
-    manager.register_scheme("hello", hello)
+        manager.register_scheme("hello", hello)
     """
 
     @functools.wraps(function)
