@@ -410,6 +410,7 @@ async def test_a_proxy_is_another_guard() -> None:
         place_of=lambda _request: Place(("http", proxy.host, proxy.port), ""),
         target_of=lambda request: str(request.url),
         question=lambda _request, challenge: ProxyChallenge(proxy, challenge),
+        is_said=lambda request: "Proxy-Authorization" in request.headers,
     )
     sent: list[str | None] = []
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import builtins
 import enum
 import errno
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import trio
 
@@ -85,6 +85,10 @@ class ReplyError(Exception):
     """Whether nothing of an answer had come, so that the request may be sent again if its method and body allow."""
     proxy_failed = False
     """Whether it was a proxy that did not work, before anything was sent to the server, so that another one may do."""
+    proxy_reached = False
+    """Whether that proxy was there, so that it may yet serve others: it may have waited for a server in its turn."""
+    is_final = False
+    """Whether another attempt can only end as this one, whatever a `RetryPolicy` says."""
 
     def __init__(
         self,
@@ -121,6 +125,15 @@ class ReplyError(Exception):
         self.url = self.url or url
         self.status_code = self.status_code or status_code
         self.reply = self.reply or reply
+
+
+E = TypeVar("E", bound=ReplyError)
+
+
+def out_of_order(error: E) -> E:
+    """``error`` with the mark that it is a proxy that does not work."""
+    error.proxy_failed = True
+    return error
 
 
 class TransportError(ReplyError):

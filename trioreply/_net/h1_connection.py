@@ -122,6 +122,8 @@ class H1Connection:
                 await run(self._receive(sink, sending))
         except BaseExceptionGroup as group:
             await raise_ungrouped(group)
+        if sending.was_cut:
+            self._failed = True  # the codec may think that all was sent: it had given away the last chunk already
         if failures:
             raise failures[0]
 
@@ -189,6 +191,8 @@ class _Sending:
         self._scope = trio.CancelScope()
         self._may_go_on = trio.Event()
         self._announced = False
+        self.was_cut = False
+        """Whether the request was given up before its end."""
 
     async def heard(self, message: object) -> None:
         """The server says something: whatever it is, the head was sent; and it may make the body superfluous."""
@@ -210,6 +214,7 @@ class _Sending:
                 await self._write(self._head)
                 self._head = b""
             await self._send_pieces(codec)
+        self.was_cut = self._scope.cancelled_caught
 
     async def _send_pieces(self, codec: Codec) -> None:
         done = 0

@@ -22,10 +22,10 @@ from .._model.errors import (
     HostNotFoundError,
     ProtocolFailure,
     ProxyConnectionClosedError,
-    ProxyError,
     ProxyTimeoutError,
     ReplyError,
     UnknownProxyError,
+    out_of_order,
 )
 from .._model.messages import ResponseHead
 from .._model.proxies import Proxy
@@ -53,12 +53,6 @@ class LoginDemanded(Exception):  # noqa: N818 - nobody's fault so far: a decisio
         self.proxy = proxy
         self.target = target
         self.head = head
-
-
-def out_of_order(error: ReplyError) -> ReplyError:
-    """``error`` with the mark that it is the proxy that does not work, so that another one may."""
-    error.proxy_failed = True
-    return error
 
 
 async def receive_from_proxy(stream: ByteStream, proxy: Proxy) -> bytes:
@@ -137,8 +131,6 @@ async def socks_tunnel(stream: ByteStream, proxy: Proxy, target: Endpoint, *, lo
                 await send_to_proxy(stream, answer)
     except LoginWanted:
         raise LoginDemanded(proxy, str(target)) from None
-    except ProxyError as error:
-        raise out_of_order(error) from error.__cause__
 
 
 def is_success(head: ResponseHead) -> bool:

@@ -61,7 +61,7 @@ def authentication(
     def policy(handler: Handler) -> Handler:
         async def with_authentication(request: Request, sink: Sink) -> None:
             watch = _Watch(sink, request, setting, netrc=netrc)
-            if (cache or guard.auth_of(request) is not None) and guard.credentials not in request.headers:
+            if (cache or guard.auth_of(request) is not None) and not guard.is_said(request):
                 watch.begin()
             while await watch.attempt(handler):
                 pass

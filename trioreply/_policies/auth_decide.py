@@ -169,7 +169,7 @@ class Conversation:
         self._offer: Offer | None = None
         self._tried: set[tuple[str, UserPassword]] = set()
         self._user: str | None = None
-        self._has_own_field = setting.guard.credentials in request.headers
+        self._has_own_field = setting.guard.is_said(request)
         self._asks_netrc = setting.has_netrc and not self._has_own_field
         self._netrc: UserPassword | None = None
         self._rounds = 0
@@ -261,6 +261,14 @@ class Conversation:
         self._remember(attempt)
         return proof
 
+    def again(self, attempt: Attempt) -> Attempt:
+        """``attempt`` for the same request once more, with the next number if they are counted."""
+        if attempt.answer is None:
+            return attempt
+        answer = attempt.answer.session.answer(self._digest_request(), attempt.answer.qop)
+        self._attempt = attrs.evolve(attempt, value=answer.value, answer=answer)
+        return self._attempt
+
     @property
     def _may_reuse(self) -> bool:
         return self._request.authentication_reuse is LoadControl.AUTOMATIC
@@ -315,7 +323,7 @@ class Conversation:
         offer = attempt.offer
         if offer is None or attempt.login is None or not self._may_reuse:
             return
-        if offer.digest is None:
+        if offer.digest is None or not self._setting.guard.has_extent:
             prefixes: tuple[str, ...] = (self._place.directory,)
         else:
             prefixes = digest_prefixes(offer.digest.domain, self._place)

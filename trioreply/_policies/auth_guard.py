@@ -38,6 +38,10 @@ class Guard:
     target_of: Callable[[Request], str]
     """The target as it stands in the request line; Digest protects it."""
     question: Callable[[Request, Challenge], Question[tuple[str, str]]]
+    is_said: Callable[[Request], bool]
+    """Whether a request goes out with the field as the user says it."""
+    has_extent: bool = True
+    """Whether credentials may be good for a part of it only; a proxy is one space (RFC 7616 section 3.3)."""
 
 
 def origin_guard(auth_of: Callable[[Request], Auth | None]) -> Guard:
@@ -52,6 +56,7 @@ def origin_guard(auth_of: Callable[[Request], Auth | None]) -> Guard:
         place_of=_place,
         target_of=lambda request: origin_form(request.url),
         question=lambda request, challenge: AuthenticationQuestion(request.url, challenge),
+        is_said=lambda request: "Authorization" in request.headers,
     )
 
 
@@ -70,7 +75,14 @@ def proxy_guard() -> Guard:
         place_of=lambda request: proxy_place(_proxy_of(request)),
         target_of=lambda request: (authority_form if request.verb == "CONNECT" else absolute_form)(request.url),
         question=lambda request, challenge: ProxyChallenge(_proxy_of(request), challenge),
+        is_said=_says_itself,
+        has_extent=False,
     )
+
+
+def _says_itself(request: Request) -> bool:
+    names = (name.lower() for name, _ in _proxy_of(request).headers)
+    return "Proxy-Authorization" in request.headers or "proxy-authorization" in names
 
 
 def proxy_login(proxy: Proxy) -> UserPassword | None:
@@ -80,7 +92,9 @@ def proxy_login(proxy: Proxy) -> UserPassword | None:
 
 def proxy_place(proxy: Proxy) -> Place:
     """Where a proxy is, as far as credentials are concerned: all of it is one place."""
-    return Place((proxy.type.value, proxy.host, proxy.port), "/")
+    # The same address behind another proxy is another machine, and what was told over TLS is not told without it.
+    kind = f"{proxy.type.value}{'' if proxy.tls is None else ' over TLS'}"
+    return Place((kind if proxy.via is None else f"{kind} via {proxy.via}", proxy.host, proxy.port), "/")
 
 
 def _proxy_of(request: Request) -> Proxy:

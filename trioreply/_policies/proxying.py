@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Sequence
 import trio
 from attrs import define, field
 
-from .._model.errors import ReplyError
+from .._model.errors import ProxyError, ReplyError
 from .._model.exchange import Handler, Policy, Sink
 from .._model.proxies import Proxy, ProxyType
 from .._model.request import Request
@@ -93,7 +93,9 @@ async def _try_all(
             failed.append((proxy, error))
             if wanted is None:
                 break  # the direct way, if it is listed, is the last: what failed on it is the server's
-            selection.failures.failed(proxy, trio.current_time())
+            # Neither a network of ours that is down nor a server that keeps a proxy waiting is held against a proxy.
+            if isinstance(error, ProxyError) and not error.proxy_reached:
+                selection.failures.failed(proxy, trio.current_time())
         else:
             selection.failures.worked(proxy)
             return

@@ -145,7 +145,7 @@ class _Attempts(WrappedSink):
         return self._judge(head, f"the server said {head.status_code} {head.reason}".rstrip())
 
     def _judge_error(self, error: ReplyError) -> _Failure | None:
-        if self._has_begun or error.code not in self._rules.on_errors:
+        if self._has_begun or error.is_final or error.code not in self._rules.on_errors:
             return None
         return self._judge(None, str(error))
 

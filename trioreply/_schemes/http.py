@@ -17,9 +17,11 @@ from attrs import define, frozen
 from .._model.bodies import is_empty, is_prompt
 from .._model.errors import (
     HostNotFoundError,
+    ProtocolInvalidOperationError,
     ProxyTimeoutError,
     RemoteHostClosedError,
     TimeoutError,
+    out_of_order,
 )
 from .._model.exchange import Sink
 from .._model.headers import content_length
@@ -31,7 +33,7 @@ from .._net.connection import Origin, TlsKey
 from .._net.h1_connection import H1Connection
 from .._net.interfaces import Dialer, Resolver
 from .._net.pool import Pool
-from .._net.tunnel import LoginDemanded, out_of_order
+from .._net.tunnel import LoginDemanded
 from .._net.upload import Upload, Uploads
 from .._policies.auth import random_cnonce
 from .._policies.credential_cache import CredentialCache
@@ -72,9 +74,13 @@ class Budget:
     proxy: Proxy | None = None
     """Whom we are waiting for, if it is a proxy."""
 
-    def at_proxy(self, proxy: Proxy | None) -> None:
+    is_there: bool = False
+    """Whether that proxy has been reached."""
+
+    def at_proxy(self, proxy: Proxy | None, *, is_there: bool = False) -> None:
         """It is the turn of ``proxy``, or of no proxy."""
         self.proxy = proxy
+        self.is_there = is_there
 
     async def spend(self, origin: Origin, work: Callable[[], Awaitable[H1Connection]]) -> H1Connection:
         """``work``, as long as there is time.
@@ -84,15 +90,17 @@ class Budget:
             ProxyTimeoutError: there was not enough because of a proxy.
         """
         start = trio.current_time()
-        self.proxy = None
-        with trio.move_on_after(self.left):
+        self.at_proxy(None)
+        with trio.move_on_after(max(0.0, self.left)):  # somebody else may have kept the processor for longer
             try:
                 return await work()
             finally:
                 self.left -= trio.current_time() - start
         limit = f"within connect_timeout={self.seconds:g} s"
         if self.proxy is not None:
-            raise out_of_order(ProxyTimeoutError(f"Connection to proxy timed out: {self.proxy} did not answer {limit}"))
+            error = ProxyTimeoutError(f"Connection to proxy timed out: {self.proxy} did not answer {limit}")
+            error.proxy_reached = self.is_there
+            raise out_of_order(error)
         raise TimeoutError(f"Socket operation timed out: no connection to {origin} {limit}")
 
 
@@ -124,8 +132,13 @@ async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
 
     Raises:
         HostNotFoundError: the URL names no host.
+        ProtocolInvalidOperationError: the method is CONNECT.
         ReplyError: connecting or the exchange failed; see `connect` and `H1Connection`.
     """
+    if request.verb == "CONNECT":
+        raise ProtocolInvalidOperationError(
+            "CONNECT is for proxies, and what follows it is no HTTP; give a proxy= instead"
+        )
     if not request.url.raw_host:
         raise HostNotFoundError("Host  not found: the URL names no host")
     await _connected(env, request, sink, use=partial(_exchange, env, request=request, sink=sink))

@@ -46,6 +46,7 @@ class _HttpTalk:
     conversation: Conversation
     request: Request
     attempt: Attempt | None
+    was_sent: bool = False
 
 
 @define(eq=False)
@@ -53,7 +54,7 @@ class _SocksTalk:
     """What one SOCKS proxy is told."""
 
     login: UserPassword | None
-    rounds: int = 0
+    refused: list[UserPassword] = Factory(list)
 
 
 @define(eq=False)
@@ -83,6 +84,9 @@ class ProxyLogins:
         headers = talk.request.headers
         fields = [("Host", target), *headers.items()]
         if talk.attempt is not None:
+            if talk.was_sent:
+                talk.attempt = talk.conversation.again(talk.attempt)
+            talk.was_sent = True
             fields = [(name, value) for name, value in fields if name.lower() != _AUTHORIZATION.lower()]
             fields.append((_AUTHORIZATION, talk.attempt.value))
         encoded = tuple((name.encode("ascii"), encode_text(value)) for name, value in fields)
@@ -100,12 +104,11 @@ class ProxyLogins:
             proof.check()
 
     def socks_login(self, proxy: Proxy) -> UserPassword | None:
-        """User and password for a SOCKS proxy."""
+        """User and password for a SOCKS proxy: those it has accepted before, or its entry's."""
         talk = self._socks.get(proxy)
         if talk is None:
             known = self._cache.of_realm(proxy_place(proxy), Owner(None, proxy.user), "")
-            login = proxy_login(proxy)
-            talk = self._socks[proxy] = _SocksTalk(known.login if login is None and known is not None else login)
+            talk = self._socks[proxy] = _SocksTalk(proxy_login(proxy) if known is None else known.login)
         return talk.login
 
     def socks_accepted(self, proxy: Proxy) -> None:
@@ -129,7 +132,9 @@ class ProxyLogins:
             await self._answer_http(demand, demand.head)
 
     def _begin(self, proxy: Proxy, url: URL) -> _HttpTalk:
-        own = make_headers([pair for pair in self._request.headers.items() if pair[0].lower() in _FOR_PROXIES])
+        # Nothing else of the request is a proxy's business that opens a tunnel.
+        agent = self._request.headers.get("User-Agent")
+        own = make_headers(None if agent is None else {"User-Agent": agent})
         request = Request(
             url,
             operation=Operation.CUSTOM,
@@ -139,7 +144,7 @@ class ProxyLogins:
             authentication_reuse=self._request.authentication_reuse,
         )
         conversation = Conversation(Setting(proxy_guard(), self._cache, self._make_cnonce), request)
-        attempt = None if _AUTHORIZATION in request.headers else conversation.opening()
+        attempt = None if proxy_guard().is_said(request) else conversation.opening()
         return _HttpTalk(conversation, request, attempt)
 
     async def _answer_http(self, demand: LoginDemanded, head: ResponseHead) -> None:
@@ -151,27 +156,25 @@ class ProxyLogins:
         if not isinstance(step, Send):
             raise _unauthenticated(demand.proxy)
         talk.attempt = step.attempt
+        talk.was_sent = False
 
     async def _answer_socks(self, proxy: Proxy) -> None:
         talk = self._socks[proxy]
-        refused = talk.login
+        refused, own = talk.login, proxy_login(proxy)
         if refused is not None:
             self._cache.forget(proxy_place(proxy).origin, "", refused)
-        challenge = Challenge(_SOCKS, previous_user=None if refused is None else refused.user)
-        talk.rounds += 1
-        answer = await self._sink.ask(ProxyChallenge(proxy, challenge))
-        login = None if answer is None or talk.rounds > MAX_ROUNDS else _checked(answer)
+            talk.refused.append(refused)
+        if own is not None and own not in talk.refused:
+            talk.login = own
+            return
+        answer = None
+        if len(talk.refused) < MAX_ROUNDS:
+            challenge = Challenge(_SOCKS, previous_user=None if refused is None else refused.user)
+            answer = await self._sink.ask(ProxyChallenge(proxy, challenge))
+        login = None if answer is None else _checked(answer)
         if login is None or login == refused:
-            if refused is not None:
-                raise ProxyConnectionRefusedError(
-                    f"Connection to proxy refused: {proxy} does not accept the user {refused.user!r} with that password"
-                )
-            raise _unauthenticated(proxy)
+            raise _unauthenticated(proxy) if refused is None else _refused(proxy)
         talk.login = login
-
-
-_FOR_PROXIES = frozenset({"proxy-authorization", "user-agent"})
-"""Which of a request's fields a proxy sees that opens a tunnel; all the others are for the server alone."""
 
 
 def _checked(answer: tuple[str, str]) -> UserPassword:
@@ -186,3 +189,11 @@ def _unauthenticated(proxy: Proxy) -> ProxyError:
         f"Proxy requires authentication: {proxy} wants a user and a password; give them with the Proxy, or answer the "
         "ProxyAuthenticationRequired event"
     )
+
+
+def _refused(proxy: Proxy) -> ProxyError:
+    error = ProxyConnectionRefusedError(
+        f"Connection to proxy refused: {proxy} does not accept the user and the password that it was given"
+    )
+    error.is_final = True  # a password does not get better, and repeating it locks doors
+    return error

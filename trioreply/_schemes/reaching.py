@@ -34,6 +34,7 @@ from .._model.errors import (
     TimeoutError,
     UnknownNetworkError,
     UnknownProxyError,
+    out_of_order,
 )
 from .._model.events import SocketStartedConnecting
 from .._model.messages import Message
@@ -42,7 +43,7 @@ from .._net.connection import Endpoint, LocalName, MessageSink, Origin, TlsKey
 from .._net.dial import connect, connect_local, resolve
 from .._net.interfaces import ByteStream, Dialer, Resolver
 from .._net.stream import adapt
-from .._net.tunnel import LoginDemanded, http_tunnel, is_success, out_of_order, refusal, socks_tunnel
+from .._net.tunnel import LoginDemanded, http_tunnel, is_success, refusal, socks_tunnel
 from .._wire.codec import Codec
 from .._wire.h1_rules import WireLimits
 from .proxy_logins import ProxyLogins
@@ -83,6 +84,14 @@ class Reach(Protocol):
         ...
 
 
+class AtProxy(Protocol):
+    """Is told whom we are waiting for."""
+
+    def __call__(self, proxy: Proxy | None, *, is_there: bool = False) -> None:
+        """It is ``proxy``, which has been reached if ``is_there``."""
+        ...
+
+
 @frozen
 class Way:
     """One attempt to reach an origin: with what, for whom, and who hears of it.
@@ -91,13 +100,13 @@ class Way:
         env: the manager's means.
         sink: is told of each attempt to connect.
         logins: what proxies are told; needed only where one is on the way.
-        at_proxy: is called with each proxy when it is its turn, and with ``None`` when no proxy is being waited for.
+        at_proxy: is told of each proxy when it is its turn, and of ``None`` when no proxy is being waited for.
     """
 
     env: Reach
     sink: MessageSink
     logins: ProxyLogins | None
-    at_proxy: Callable[[Proxy | None], None]
+    at_proxy: AtProxy
 
     async def to(self, origin: Origin) -> ByteStream:
         """A stream to ``origin``, which is then the caller's to close.
@@ -145,9 +154,10 @@ class Way:
                 self.at_proxy(proxy)
         except ReplyError as error:
             raise as_proxy_error(error, proxy) from error.__cause__
-        if proxy.tls is None:
-            return stream
-        return await _closing(stream, self._secured(stream, proxy))
+        if proxy.tls is not None:
+            stream = await _closing(stream, self._secured(stream, proxy))
+        self.at_proxy(proxy, is_there=True)
+        return stream
 
     async def _secured(self, stream: ByteStream, proxy: Proxy) -> ByteStream:
         key = TlsKey.of_proxy(proxy)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from attrs import evolve
+
 from .._model.bodies import content_type_of
 from .._model.errors import ProtocolInvalidOperationError
 from .._model.headers import Headers, encode_text
@@ -29,9 +31,20 @@ Field = tuple[bytes, bytes]
 def route_of(request: Request) -> Route:
     """How the server of ``request`` is reached. A Unix socket has no need of a proxy."""
     if request.local_server_name is None and request.url.scheme in ("http", "https"):
-        return request.proxy
+        proxy = request.proxy
+        if proxy is None or _FOR_PROXY not in request.headers or proxy.forwards(request.url.scheme):
+            return proxy
+        return _in_own_name(proxy, request.headers[_FOR_PROXY])
     path = local_socket(request.url, request.local_server_name)
     return request.proxy if path is None else LocalName(path)
+
+
+def _in_own_name(proxy: Proxy, credentials: str) -> Proxy:
+    """``proxy``, told the field that the request says itself: a tunnel is one user's, and carries nobody else's."""
+    if proxy.type.is_socks:
+        return proxy
+    others = tuple(pair for pair in proxy.headers if pair[0].lower() != _FOR_PROXY.lower())
+    return evolve(proxy, headers=(*others, (_FOR_PROXY, credentials)))
 
 
 def compose_head(request: Request, length: int | None, *, has_body: bool) -> RequestHead:

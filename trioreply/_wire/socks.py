@@ -43,6 +43,7 @@ from .._model.errors import (
     TemporaryNetworkFailureError,
     TimeoutError,
     UnknownProxyError,
+    out_of_order,
 )
 from .._model.proxies import Proxy, ProxyType
 
@@ -183,17 +184,23 @@ class _Way:
         return "SOCKS4" if self.proxy.type in (ProxyType.SOCKS4, ProxyType.SOCKS4A) else "SOCKS5"
 
     def closed(self) -> ReplyError:
-        return ProxyConnectionClosedError(
-            f"Proxy connection closed prematurely: {self.proxy} ended the {self.protocol} handshake; check the proxy's "
-            "type and port"
+        return out_of_order(
+            ProxyConnectionClosedError(
+                f"Proxy connection closed prematurely: {self.proxy} ended the {self.protocol} handshake; check the "
+                "proxy's type and port"
+            )
         )
 
     def injected(self) -> ReplyError:
-        return UnknownProxyError(f"the proxy {self.proxy} put bytes of its own into the tunnel; use another proxy")
+        return out_of_order(
+            UnknownProxyError(f"the proxy {self.proxy} put bytes of its own into the tunnel; use another proxy")
+        )
 
     def malformed(self) -> ReplyError:
-        return UnknownProxyError(
-            f"{self.proxy} did not answer as a {self.protocol} server; check the proxy's type and port"
+        return out_of_order(
+            UnknownProxyError(
+                f"{self.proxy} did not answer as a {self.protocol} server; check the proxy's type and port"
+            )
         )
 
     def refused(self, code: int) -> ReplyError:
@@ -217,8 +224,12 @@ def _socks5(way: _Way, request: bytes, *, login: bytes | None) -> _Talk:
         way.check((yield login, 1), b"\x01")
         if (yield b"", 1) != _OK:
             raise LoginWanted(was_refused=True)
-    elif method in (_USER_PASSWORD, _NO_METHOD):
+    elif method == _USER_PASSWORD:
         raise LoginWanted(was_refused=False)
+    elif method == _NO_METHOD:
+        raise ProxyConnectionRefusedError(
+            f"Connection to proxy refused: {way.proxy} takes neither passwords nor anybody without one"
+        )
     elif method != _NO_AUTHENTICATION:
         raise way.malformed()  # it was not offered
     way.check((yield request, 1), b"\x05")
