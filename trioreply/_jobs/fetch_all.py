@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -67,6 +67,8 @@ class FetchAll(AsyncIterator[FetchResult]):
         on_failure: what a failure means for the others.
     """
 
+    _block: AbstractAsyncContextManager[trio.Nursery]  # made when entered: before, there may be no Trio yet
+
     def __init__(
         self,
         fetch: Fetch,
@@ -86,13 +88,14 @@ class FetchAll(AsyncIterator[FetchResult]):
         self._limit = limit
         self._on_failure = on_failure
         self._failure: Exception | None = None
-        self._block: AbstractAsyncContextManager[trio.Nursery] | None = None
+        self._was_entered = False
         self._cancel = trio.CancelScope()
         self._send, self._receive = trio.open_memory_channel[FetchResult](0)
 
     async def __aenter__(self) -> Self:
-        if self._block is not None:
+        if self._was_entered:
             raise RuntimeError("this block is entered once; call fetch_all() again")
+        self._was_entered = True
         self._block = trio.open_nursery()
         nursery = await self._block.__aenter__()
         self._cancel = nursery.cancel_scope
@@ -106,8 +109,7 @@ class FetchAll(AsyncIterator[FetchResult]):
     ) -> None:
         self._cancel.cancel()
         self._receive.close()
-        if self._block is not None:
-            await leave_nursery(self._block, exc)
+        await leave_nursery(self._block, exc)
 
     async def __anext__(self) -> FetchResult:
         """The next outcome. Always a checkpoint.
@@ -118,11 +120,8 @@ class FetchAll(AsyncIterator[FetchResult]):
             ValueError, TypeError: a request is impossible.
             Exception: the iterable of the requests failed.
         """
-        if self._failure is None:
-            try:
-                return await self._receive.receive()
-            except trio.EndOfChannel:
-                pass
+        with suppress(trio.EndOfChannel):
+            return await self._receive.receive()
         if self._failure is not None:
             raise self._failure
         raise StopAsyncIteration

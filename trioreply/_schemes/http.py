@@ -162,14 +162,15 @@ async def _connected(env: HttpEnvironment, request: Request, sink: Sink, *, use:
     seconds = env.connect_timeout if request.connect_timeout is None else request.connect_timeout
     budget = Budget(seconds, seconds)
     route = route_of(request)
-    logins = ProxyLogins(env.proxy_credentials, random_cnonce, request, sink) if isinstance(route, Proxy) else None
+    make_logins = partial(ProxyLogins, env.proxy_credentials, random_cnonce, request, sink)
+    logins = make_logins() if isinstance(route, Proxy) else None  # all attempts of one request are one talk
 
     async def attempt(key: TlsKey | None) -> None:
         origin = Origin.of(request.url, key, route)
         async with env.pool.lease(origin, request.priority, sink, limits=request.limits) as lease:
             was_reused = lease.connection is not None
             if not was_reused:
-                way = Way(env, sink, logins, budget.at_proxy)
+                way = Way(env, sink, logins or make_logins(), budget.at_proxy)
                 lease.attach(await budget.spend(origin, partial(open_connection, env, origin, way)))
             connection = cast("H1Connection", lease.connection)  # nobody else puts connections into the pool
             try:

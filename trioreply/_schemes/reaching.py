@@ -99,13 +99,13 @@ class Way:
     Args:
         env: the manager's means.
         sink: is told of each attempt to connect.
-        logins: what proxies are told; needed only where one is on the way.
+        logins: what proxies are told.
         at_proxy: is told of each proxy when it is its turn, and of ``None`` when no proxy is being waited for.
     """
 
     env: Reach
     sink: MessageSink
-    logins: ProxyLogins | None
+    logins: ProxyLogins
     at_proxy: AtProxy
 
     async def to(self, origin: Origin) -> ByteStream:
@@ -198,7 +198,7 @@ class Way:
         return await _closing(stream, opening(stream, proxy, target))
 
     async def _open_http(self, stream: ByteStream, proxy: Proxy, target: Endpoint) -> ByteStream:
-        logins, env = self._talks(), self.env
+        logins, env = self.logins, self.env
         request = logins.connect_head(proxy, URL.build(scheme="http", host=target.host, port=target.port))
         head = await http_tunnel(stream, request, proxy=proxy, make_codec=env.make_codec, limits=env.wire_limits)
         if head.status_code == _AUTHENTICATION_REQUIRED:
@@ -209,15 +209,9 @@ class Way:
         return stream
 
     async def _open_socks(self, stream: ByteStream, proxy: Proxy, target: Endpoint) -> ByteStream:
-        logins = self._talks()
-        await socks_tunnel(stream, proxy, target, login=logins.socks_login(proxy))
-        logins.socks_accepted(proxy)
+        await socks_tunnel(stream, proxy, target, login=self.logins.socks_login(proxy))
+        self.logins.socks_accepted(proxy)
         return stream
-
-    def _talks(self) -> ProxyLogins:
-        if self.logins is None:
-            raise RuntimeError("a proxy is on the way, and nothing was brought to tell it")
-        return self.logins
 
 
 _AUTHENTICATION_REQUIRED = 407
