@@ -147,10 +147,6 @@ class Download:
         """Stop. `Finished` comes when the file is closed. Idempotent; does nothing when it has finished."""
         self._scope.cancel()
 
-    def refuse_questions(self) -> None:
-        """Nobody will answer questions: each is refused at once. For who does not look at the events."""
-        self._desk.refuses_all = True
-
     async def __aenter__(self) -> Self:
         if self._block is not None:
             raise RuntimeError("a download's block is entered once; call open_download() again for another one")
@@ -300,7 +296,5 @@ async def download(
         ReplyError: it failed. What had come stays for the next call, if it can be continued and ``resume`` is true.
         ValueError, TypeError: an argument is impossible; the text starts with its name.
     """
-    opened = open_download(env, url, path, resume=resume, checksum=checksum, sha256=sha256, **fields)
-    opened.refuse_questions()
-    async with opened:
-        return await opened.wait()
+    async with open_download(env, url, path, resume=resume, checksum=checksum, sha256=sha256, **fields) as opened:
+        return await opened.wait()  # without ever having looked at an event: that refuses questions

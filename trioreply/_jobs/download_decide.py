@@ -32,10 +32,6 @@ from .._model.retry import RetryPolicy
 from .._policies.retry_decide import delay_after
 from .checksums import Checksum, parse_checksum
 
-DOWNLOAD_RETRY = RetryPolicy(5, backoff=1.0)
-"""How a download is retried if nobody says it. The count begins anew with each piece that arrives, so these are five
-failures in the same place, in about fifteen seconds."""
-
 STRONG_DATE = timedelta(seconds=60)
 """How much younger than its date of modification a response must be, so that the date can be relied on. RFC 9110
 section 8.8.2.2 asks for one second of a clock that is known to be the same, and nothing tells us which clock it was."""

@@ -343,7 +343,11 @@ def _digest(draft: Draft, key: tuple[str, int]) -> bytes:
 
 
 def _flush(draft: Draft) -> None:
-    os.fsync(draft.descriptor)
+    try:
+        os.fsync(draft.descriptor)
+    except OSError:
+        draft.is_kept = False  # the system may have thrown away what it could not write, and nobody knows what that was
+        raise
 
 
 def publish(draft: Draft, name: str, *, link: Callable[[Path, Path], None] = os.link) -> Path:

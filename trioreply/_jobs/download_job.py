@@ -49,13 +49,13 @@ from .download_decide import (
 from .download_file import PartFile, Place
 from .opener import Opener
 
+DOWNLOAD_RETRY = RetryPolicy(5, backoff=1.0)
+"""For downloads that say nothing about retries, of a manager that says nothing either. The count begins anew with each
+piece that arrives, so these are five failures in the same place, in about fifteen seconds."""
+
 _OWN_FIELDS = ("Range", "If-Range")
 _OF_ONE_REPLY = (ReadyRead, ErrorOccurred, Finished)
 _GONE = (404, 410)
-DOWNLOAD_RETRY = RetryPolicy(5)
-"""For the downloads of a manager that says nothing about retries: what is lost may be large, and a piece of progress
-begins the count anew."""
-
 _ONCE = RetryPolicy(1)
 
 
@@ -238,7 +238,6 @@ class DownloadJob:
         """Go on with what an earlier download has left."""
         self._notes, self._digests, self._name = notes, notes.digests, notes.name
         self.done, self.total = size, notes.total
-        self._patience = attrs.evolve(self._patience, furthest=size)
 
     async def _request(self) -> bool:
         """Ask for what is missing; whether nothing is any more."""
@@ -325,7 +324,6 @@ class DownloadJob:
         else:
             self._notes = Notes(self._order.key, validators, judgement.total, self._digests, self._name)
         self.done, self.total = 0, judgement.total
-        self._file.keep(is_kept=False)
         await self._file.begin(self._notes)
         self._file.keep(is_kept=self._order.resume and self._notes is not None)
         self._watch()

@@ -16,7 +16,7 @@ from typing import TypedDict, Unpack
 
 from yarl import URL
 
-from .._model.request import FetchFields, FetchOptions, Request, RequestFields
+from .._model.request import FetchOptions, Request, RequestFields
 from .._model.response import Response
 from .._model.retry import RetryPolicy
 from .._model.sse import MAX_EVENT

@@ -1,0 +1,7 @@
+"""Where the journeys of whole jobs happen: where those of single replies do."""
+
+from __future__ import annotations
+
+from ..journeys.conftest import memory, place
+
+__all__ = ["memory", "place"]
