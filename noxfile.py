@@ -126,7 +126,13 @@ STRICT_ASYNC_RULES = [
 
 # The files of our `async with` blocks. Leaving them waits on purpose, and they say themselves what a cancellation does
 # then; for the checker, any await there is unprotected.
-BLOCKS = ("trioreply/_opening.py", "trioreply/_reply/reply.py", "trioreply/testing/")
+BLOCKS = (
+    "trioreply/_opening.py",
+    "trioreply/_reply/reply.py",
+    "trioreply/_jobs/",
+    "trioreply/_schemes/reply_writer.py",
+    "trioreply/testing/",
+)
 
 
 def python_files(*folders: str) -> list[str]:

@@ -229,7 +229,7 @@ async def test_an_interrupt_out_of_a_nursery() -> None:
 
     async def handle(_request: Request, sink: Sink) -> None:
         await sink.put(HEAD)
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:  # noqa: ASYNC112 - its group is the point
             nursery.start_soon(interrupt)
 
     with pytest.raises(KeyboardInterrupt):

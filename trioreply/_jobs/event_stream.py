@@ -15,7 +15,7 @@ import enum
 import math
 import random
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Unpack, final
 
@@ -248,12 +248,15 @@ class EventStream:
 
     async def _look_at_head(self, opening: _Opening) -> None:
         reply = opening.reply
+        failure: ReplyError | None = None
         try:
             await reply.wait_metadata()
         except ReplyError as error:
+            failure = error
+        if failure is not None:
             self._failures += 1
-            if not await self._go_on(opening, self._delay_after(error)):
-                raise
+            if not await self._go_on(opening, self._delay_after(failure)):
+                raise failure
             return
         match judge(reply.status_code, self._policy):
             case Verdict.STREAM:
@@ -273,15 +276,17 @@ class EventStream:
     async def _receive(self, streaming: _Streaming) -> ServerSentEvent | None:
         """The next event; ``None`` if the stream has ended, and there will be another one."""
         events = streaming.events
+        failure: ReplyError | None = None
         try:
-            return await anext(events)
-        except StopAsyncIteration:
-            await self._go_on(streaming, self._delay())
+            with suppress(StopAsyncIteration):
+                return await anext(events)
         except ReplyError as error:
-            if not await self._go_on(streaming, self._delay_after(error)):
-                raise
+            failure = error
         finally:
             self._last_event_id = events.last_event_id
+        delay = self._delay() if failure is None else self._delay_after(failure)
+        if not await self._go_on(streaming, delay) and failure is not None:
+            raise failure
         return None
 
     async def _go_on(self, current: _Opening | _Streaming, delay: float | None) -> bool:
