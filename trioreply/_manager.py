@@ -78,7 +78,7 @@ from ._schemes.registry import Registry
 from ._schemes.resource import resource
 from ._schemes.secure import TlsEnvironment
 from ._version import __version__
-from ._wire.h1 import H11Codec
+from ._wire.codecs import codec_maker
 from ._wire.h1_rules import DEFAULT_LIMITS
 
 _AUTH = attrgetter("auth")
@@ -145,7 +145,7 @@ class Manager(WholeJobs):
             pool=self._pool,
             resolver=config.get("resolver") or SystemResolver(),
             dialer=config.get("dialer") or TcpDialer(),
-            make_codec=partial(H11Codec, config.get("wire_limits", DEFAULT_LIMITS)),
+            make_codec=codec_maker(config.get("wire_limits", DEFAULT_LIMITS)),
             wire_limits=config.get("wire_limits", DEFAULT_LIMITS),
             uploads=Uploads(run_sync=run_sync),
             connect_timeout=config.get("connect_timeout", 30.0),

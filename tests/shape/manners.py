@@ -12,6 +12,7 @@ NURSERIES = {
     f"{PACKAGE}/_opening.py",  # the exchanges, detached uploads, the reaper: all tasks of a manager
     f"{PACKAGE}/_jobs/download.py",  # the job of one download
     f"{PACKAGE}/_jobs/fetch_all.py",  # the fetches of one block
+    f"{PACKAGE}/_cli/tasks.py",  # the downloads of one command; who tells of a stream of events while it is read
     f"{PACKAGE}/_net/dial.py",  # the attempts that race each other
     f"{PACKAGE}/_net/h1_connection.py",  # writing a request while its response is read
 }

@@ -1,13 +1,16 @@
 """What a case of the HTTP/1.1 tables is, and how it is played to a codec.
 
-To test a second codec, add its class to `CODECS`.
+Both codecs are tested by the same tests, marked with `by_codec`.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import Protocol
 
+import pytest
 from attrs import field, frozen
 
 from trioreply._model.errors import ReplyError
@@ -15,9 +18,32 @@ from trioreply._model.events import Informational
 from trioreply._model.headers import Headers, from_wire
 from trioreply._model.messages import ResponseData, ResponseHead, ResponseTrailers
 from trioreply._wire.codec import Codec, Received, RequestHead, ResponseEnd
-from trioreply._wire.h1 import H11Codec
+from trioreply._wire.codecs import codec_maker
+from trioreply._wire.h1_rules import DEFAULT_LIMITS, WireLimits
 
-CODECS: list[type[Codec]] = [H11Codec]
+
+class Make(Protocol):
+    """Makes a codec of one kind."""
+
+    def __call__(self, limits: WireLimits = DEFAULT_LIMITS, /) -> Codec:
+        """A new one."""
+        ...
+
+
+def h11_codec(limits: WireLimits = DEFAULT_LIMITS) -> Codec:
+    """A codec over h11."""
+    return codec_maker(limits, parser="h11")()
+
+
+def httptools_codec(limits: WireLimits = DEFAULT_LIMITS) -> Codec:
+    """A codec over httptools."""
+    return codec_maker(limits, parser="httptools")()
+
+
+needs_httptools = pytest.mark.skipif(find_spec("httptools") is None, reason="httptools is not installed")
+by_codec = pytest.mark.parametrize(
+    "make", [pytest.param(h11_codec, id="h11"), pytest.param(httptools_codec, id="httptools", marks=needs_httptools)]
+)
 
 HOST = (b"Host", b"example.org")
 GET = RequestHead("GET", "/", (HOST,))
@@ -128,10 +154,11 @@ def _outcome(messages: Iterable[Received], error: type[ReplyError] | None, *, re
             joined[-1] = body(last.data + message.data)
         else:
             joined.append(message)
-    return Outcome(tuple((message, _pairs(message)) for message in joined), error, reusable)
+    return Outcome(tuple((message, pairs_of(message)) for message in joined), error, reusable)
 
 
-def _pairs(message: Received) -> tuple[tuple[str, str], ...]:
+def pairs_of(message: Received) -> tuple[tuple[str, str], ...]:
+    """The fields of ``message`` with the case of their names and in their order, which comparing headers forgets."""
     if isinstance(message, ResponseData | ResponseEnd):
         return ()
     return tuple((str(name), value) for name, value in message.headers.items())

@@ -5,19 +5,16 @@ The suite tries a hundred examples of each; the fuzzers in ``tests/fuzz`` try as
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from attrs import frozen
 from hypothesis import strategies as st
 
 from trioreply._model.headers import from_wire
 from trioreply._model.messages import ResponseHead, ResponseTrailers
-from trioreply._wire.codec import Codec, Received, RequestHead
+from trioreply._wire.codec import Received, RequestHead
 
-from .h1_cases import END, GET, HEAD, Case, Outcome, body, cut, listen, outcome_of, play
+from .h1_cases import END, GET, HEAD, Case, Make, Outcome, body, cut, listen, outcome_of, play
 from .h1_table import ALL, FRAMED
 
-Make = Callable[[], Codec]
 Pairs = list[tuple[bytes, bytes]]
 
 places = st.lists(st.integers(0, 400), max_size=30)
@@ -73,9 +70,9 @@ def _lines(fields: Pairs) -> bytes:
 
 
 @st.composite
-def damaged_responses(draw: st.DrawFn) -> bytes:
-    """A response from the tables, or several, with a few bytes replaced, removed or put in."""
-    wire = b"".join(case.wire for case in draw(st.lists(st.sampled_from(ALL), min_size=1, max_size=2)))
+def damaged(draw: st.DrawFn, wires: st.SearchStrategy[bytes]) -> bytes:
+    """Something of ``wires`` with a few bytes replaced, removed or put in."""
+    wire = draw(wires)
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(wire)))
         stop = min(len(wire), start + draw(st.integers(0, 3)))
@@ -97,8 +94,11 @@ _DAMAGE = st.one_of(
     ),
     st.binary(max_size=4),
 )
+_from_the_tables = st.lists(st.sampled_from(ALL), min_size=1, max_size=2).map(
+    lambda cases: b"".join(case.wire for case in cases)
+)
 nearly_responses = st.one_of(
-    damaged_responses(), st.binary(max_size=200), st.binary(max_size=60).map(b"HTTP/1.1 200 OK\r\n".__add__)
+    damaged(_from_the_tables), st.binary(max_size=200), st.binary(max_size=60).map(b"HTTP/1.1 200 OK\r\n".__add__)
 )
 """Bytes of which nothing is known, most of them close to a response."""
 

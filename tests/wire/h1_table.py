@@ -109,6 +109,24 @@ FRAMED = [
         reusable=True,
     ),
     Case(
+        "a tab behind chunked",
+        OK + b"Transfer-Encoding:\tchunked \t\r\nA: b\tc\t \r\nB: \t\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        (head(200, "OK", "Transfer-Encoding: chunked", "A: b\tc", "B: "), body(b"x"), END),
+        reusable=True,
+    ),
+    Case(
+        "tabs in and behind a reason",
+        b"HTTP/1.1 200 O\tK\t\r\nContent-Length: 1\t\r\n\r\nx",
+        (head(200, "O\tK\t", "Content-Length: 1"), body(b"x"), END),
+        reusable=True,
+    ),
+    Case(
+        "white space around a trailer",
+        CHUNKED + b"0\r\nA:\t b \t\r\n\r\n",
+        (CHUNKED_HEAD, trailers("A: b"), END),
+        reusable=True,
+    ),
+    Case(
         "HTTP/1.0 with a length",
         b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
         (head(200, "OK", "Content-Length: 5", version="1.0"), body(b"hello"), END),
@@ -223,6 +241,16 @@ FRAMED = [
         request=CONNECT,
     ),
     Case(
+        "an offer to upgrade, as Apache makes it",
+        OK + b"Upgrade: h2,h2c\r\nConnection: Upgrade, Keep-Alive\r\nContent-Length: 1\r\n\r\nx",
+        (
+            head(200, "OK", "Upgrade: h2,h2c", "Connection: Upgrade, Keep-Alive", "Content-Length: 1"),
+            body(b"x"),
+            END,
+        ),
+        reusable=True,
+    ),
+    Case(
         "an Upgrade field that upgrades nothing",
         OK + b"Upgrade: h2c\r\nContent-Length: 0\r\n\r\n",
         (head(200, "OK", "Upgrade: h2c", "Content-Length: 0"), END),
@@ -269,6 +297,14 @@ CLOSED = [
         head(404, "No", "Content-Length: 6"),
         body(b"x"),
     ),
+    _closed(
+        "the longest body",
+        OK + b"Content-Length: 9999999999999999999\r\n\r\nx",
+        head(200, "OK", "Content-Length: 9999999999999999999"),
+        body(b"x"),
+    ),
+    _closed("the longest chunk", CHUNKED + b"ffffffffffffffff\r\nx", CHUNKED_HEAD, body(b"x")),
+    _closed("half a chunk line that is wrong", CHUNKED + b"5\r\nhello\r\nx", CHUNKED_HEAD, body(b"hello")),
     _closed("no chunk", CHUNKED, CHUNKED_HEAD),
     _closed("half a chunk size", CHUNKED + b"5", CHUNKED_HEAD),
     _closed("half a chunk", CHUNKED + b"5\r\nhel", CHUNKED_HEAD, body(b"hel")),

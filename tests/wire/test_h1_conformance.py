@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from trioreply._model.errors import ReplyError
-from trioreply._wire.codec import Codec
-from trioreply._wire.h1 import H11Codec
 
-from .h1_cases import CODECS, EMPTY, GET, OK, Case, Outcome, cut, listen, outcome_of, play
+from .h1_cases import EMPTY, GET, OK, Case, Make, Outcome, by_codec, cut, listen, outcome_of, play
 from .h1_table import ALL, FRAMED
-
-Make = Callable[[], Codec]
-
-by_codec = pytest.mark.parametrize("make", CODECS)
 
 
 def named(cases: list[Case]) -> pytest.MarkDecorator:
@@ -45,8 +37,8 @@ def test_byte_by_byte(make: Make, case: Case) -> None:
 @by_codec
 @named(ALL)
 def test_cut_anywhere(make: Make, case: Case) -> None:
-    """A response that is cut in two, at whatever place, amounts to the same."""
-    for place in range(1, len(case.wire)):
+    """A response that is cut in two, at whatever place (every third of a long one), amounts to the same."""
+    for place in range(1, len(case.wire), 1 + len(case.wire) // 250):
         outcome = play(make(), case.request, cut(case.wire, [place], ends=case.ends))
         assert outcome == outcome_of(case), place
 
@@ -159,8 +151,3 @@ def test_body_is_passed_on(make: Make) -> None:
     piece = bytes(50_000)
     (message,) = codec.receive(piece)
     assert getattr(message, "data", None) is piece
-
-
-def test_the_reference_is_tested() -> None:
-    """The reference codec is among the codecs under test."""
-    assert H11Codec in CODECS

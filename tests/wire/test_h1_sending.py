@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from trioreply._model.errors import UnknownNetworkError
-from trioreply._wire.codec import Codec, RequestHead
+from trioreply._wire.codec import RequestHead
 
-from .h1_cases import CHUNKED, CODECS, EMPTY, GET, HOST, OK, cut, listen
-
-Make = Callable[[], Codec]
-
-by_codec = pytest.mark.parametrize("make", CODECS)
+from .h1_cases import CHUNKED, EMPTY, GET, HOST, OK, Make, by_codec, cut, listen
 
 
 def post(*fields: tuple[bytes, bytes]) -> RequestHead:

@@ -7,7 +7,9 @@ does not rely on its parser's strictness: it shows every byte of framing to thes
 
 h11 0.16, when asked, took: bare LF as a line's end in heads and trailers, folded fields, a Content-Length beside a
 Transfer-Encoding (chunked won), a Content-Length given twice or as a list, HTTP/2.0 and HTTP/1.2, control characters in
-values and chunk extensions, spaces after a chunk's size. None of these pass here.
+values and chunk extensions, spaces after a chunk's size. httptools 0.9 took: HTTP/0.9 and HTTP/2.0, status codes below
+100, control characters in the reason, empty lines before the head, transfer codings of any name (and then the rest of
+the stream for the body), a Transfer-Encoding among the trailers, heads of any size. None of these pass here.
 
 What was hard: the outcome must not depend on how the network cuts the bytes up. A limit is therefore a matter of how
 many bytes have come, never of how many came at once, and the grammar is judged only when a block is complete.
@@ -78,6 +80,8 @@ class BlockScanner:
 
     What is no HTTP at all is refused at once, so that a peer that speaks something else does not keep us waiting.
     """
+
+    __slots__ = ("_held", "_limits", "_line_start", "_lines", "_searched", "_start")
 
     def __init__(self, limits: WireLimits = DEFAULT_LIMITS, *, start: bytes = _START, held: bytes = b"") -> None:
         self._limits = limits
@@ -187,6 +191,9 @@ class Framing:
     close: bool = False
 
 
+_UNDECLARED = Framing()
+
+
 def declared_framing(block: bytes, limits: WireLimits = DEFAULT_LIMITS) -> Framing:
     """Content-Length, Transfer-Encoding and Connection of a head whose grammar is good (RFC 9112 sections 6 and 9.3).
 
@@ -195,18 +202,24 @@ def declared_framing(block: bytes, limits: WireLimits = DEFAULT_LIMITS) -> Frami
     """
     length: int | None = None
     chunked = close = False
-    for name, raw in _framing_field.findall(block.lower()):
-        value = raw.rstrip(b" \t")
+    for name, value in _framing_field.findall(block.lower()):
         match name:
             case b"content-length":
-                length = _length(value, limits, repeated=length is not None)
+                length = _length(value.rstrip(b" \t"), limits, repeated=length is not None)
             case b"transfer-encoding":
-                chunked = _chunked(value, repeated=chunked)
+                chunked = _chunked(value.rstrip(b" \t"), repeated=chunked)
             case _:
-                close = close or b"close" in [token.strip(b" \t") for token in value.split(b",")]
+                close = close or _has_close(value)
+    if length is None and not chunked and not close:
+        return _UNDECLARED
     if chunked and length is not None:
         raise ProtocolFailure("both Content-Length and Transfer-Encoding are given, so the message's end is in doubt")
     return Framing(length, chunked, close)
+
+
+def _has_close(value: bytes) -> bool:
+    # Nearly always the first look is enough.
+    return b"close" in value and b"close" in [token.strip(b" \t") for token in value.split(b",")]
 
 
 def _chunked(value: bytes, *, repeated: bool) -> bool:
@@ -234,41 +247,58 @@ def has_no_body(method: str, status_code: int) -> bool:
 class ChunkScanner:
     """Follows the framing of a chunked body, without keeping the body (RFC 9112 section 7.1).
 
-    States are methods: each takes the data and a position and gives the position up to which all is well.
+    A size line or a trailer section is kept back until it is complete, so that a parser sees nothing unproven.
+    States are methods: each takes the data and a position and gives the position up to which all is well; the same
+    position if more must come first. The one in force is kept unbound, or the object would hold itself.
     """
+
+    __slots__ = ("_advance", "_footer", "_left", "_limits", "_line", "_rest", "_section", "_trailers", "is_finished")
 
     def __init__(self, limits: WireLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
-        self._advance: Callable[[bytes, int], int] = self._in_size_line
+        self._advance: Callable[[ChunkScanner, bytes, int], int] = ChunkScanner._in_size_line
         self._line = b""
         self._left = 0
         self._footer = b""
         # The last chunk's own line end stands before the trailers as the status line does before the fields.
         self._trailers = BlockScanner(limits, start=b"", held=b"\r\n")
+        self._section = self._rest = b""
         self.is_finished = False
 
-    def feed(self, data: bytes) -> tuple[int, ProtocolFailure | None]:
-        """How many bytes at the start of ``data`` are well-framed parts of the body, and what is wrong after them."""
-        good = 0
+    def feed(self, data: bytes) -> tuple[bytes, bytes, ProtocolFailure | None]:
+        """What can now be said to belong to the body and its framing; what follows it; what is wrong between the two.
+
+        Not to be called after a mistake, or when `is_finished`.
+        """
+        if self._line:
+            data, self._line = self._line + data, b""
+        at = 0
         try:
-            while good < len(data) and not self.is_finished:
-                good = self._advance(data, good)
+            while (after := self._advance(self, data, at)) != at:
+                at = after
         except ProtocolFailure as mistake:
-            return good, mistake
-        return good, None
+            return data[:at], b"", mistake
+        return data[:at] + self._section, self._rest, None
 
     def _in_size_line(self, data: bytes, at: int) -> int:
         end = data.find(b"\n", at) + 1
-        line = self._line + (data[at:end] if end else data[at:])
         # Two bytes for the line's end, of which one may have come.
-        if len(line) > self._limits.chunk_line + (2 if end else 1):
+        if (end - 2 if end else len(data) - 1) - at > self._limits.chunk_line:
             raise ProtocolFailure(f"the size line of a chunk is longer than {self._limits.chunk_line} bytes")
         if not end:
-            self._line = line
-            return len(data)
-        self._line = b""
-        self._left = _chunk_size(line)
-        self._advance = self._in_payload if self._left else self._in_trailers
+            self._line = data[at:]
+            return at
+        match = _chunk_line.fullmatch(data, at, end)
+        if match is None:
+            raise ProtocolFailure(
+                f"the size line of a chunk is {_show(data[at:end])}; a hexadecimal number and CR LF are expected"
+            )
+        size = int(match[1], 16)
+        # Most chunks come whole, or so many at once that most of them do.
+        if size and data.startswith(b"\r\n", end + size):
+            return end + size + 2
+        self._left = size
+        self._advance = ChunkScanner._in_payload if size else ChunkScanner._in_trailers
         return end
 
     def _in_payload(self, data: bytes, at: int) -> int:
@@ -276,7 +306,7 @@ class ChunkScanner:
         self._left -= end - at
         if not self._left:
             self._footer = b"\r\n"
-            self._advance = self._in_footer
+            self._advance = ChunkScanner._in_footer
         return end
 
     def _in_footer(self, data: bytes, at: int) -> int:
@@ -285,24 +315,17 @@ class ChunkScanner:
             raise ProtocolFailure("a chunk is not followed by CR LF: its size is wrong")
         self._footer = self._footer[len(got) :]
         if not self._footer:
-            self._advance = self._in_size_line
+            self._advance = ChunkScanner._in_size_line
         return at + len(got)
 
     def _in_trailers(self, data: bytes, at: int) -> int:
         found = self._trailers.feed(data[at:])
-        if found is None:
-            return len(data)
-        block, rest = found
-        check_trailers(block)
-        self.is_finished = True
-        return len(data) - len(rest)
-
-
-def _chunk_size(line: bytes) -> int:
-    match = _chunk_line.fullmatch(line)
-    if match is None:
-        raise ProtocolFailure(f"the size line of a chunk is {_show(line)}; a hexadecimal number and CR LF are expected")
-    return int(match[1], 16)
+        if found is not None:
+            block, self._rest = found
+            check_trailers(block)
+            self._section = block[2:]
+            self.is_finished = True
+        return at
 
 
 def _fault_of_first_line(line: bytes) -> str:
