@@ -267,8 +267,8 @@ async def open_local(name: str) -> AsyncIterator[Origin]:
         await listener.bind(name)
         listener.listen()
         async with trio.open_nursery() as nursery:
-            # It listens already, so it makes no difference when the task begins.
-            nursery.start_soon(trio.serve_listeners, origin.serve, [trio.SocketListener(listener)])  # noqa: ASYNC113
+            listeners = [trio.SocketListener(listener)]
+            nursery.start_soon(trio.serve_listeners, origin.serve, listeners)  # noqa: ASYNC113 - it listens already
             yield origin
             nursery.cancel_scope.cancel()
 
