@@ -128,7 +128,7 @@ class Download:
         """Until the file is whole, verified and under its name; the path of it. Always a checkpoint.
 
         Raises:
-            ReplyError: the download has failed, or was stopped (`trioreply.errors.OperationCanceledError`).
+            ReplyError: the download has failed, or was stopped (`OperationCanceledError`).
             RuntimeError: the block has not been entered.
         """
         if self._block is None:
