@@ -248,7 +248,8 @@ class Person:
         stdin = streams.get("stdin", self._terminal.keyboard)
         stderr = streams.get("stderr", self._terminal.stream)
         with standard_input(stdin), contextlib.redirect_stderr(stderr):
-            return main(["--max-time", "20", *argv])
+            word = [word for word in argv[:1] if word in ("download", "events")]
+            return main([*word, "--max-time", "20", *argv[len(word) :]])
 
     def sees(self) -> str:
         """End the terminal; gives all that was shown, without what only makes it beautiful."""

@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from trioreply import Direction, ErrorOccurred, Event, Finished, NetworkError, Progress, ReadyRead
-from trioreply._cli.render import Style, is_terminal, open_printer, open_progress, print_event
+from trioreply._cli.render import Style, is_terminal, open_downloads, open_printer, open_progress, print_event
 
 from .conftest import ESCAPES, Terminal
 
@@ -73,6 +73,26 @@ def test_terminal_gets_colours(terminal: Terminal) -> None:
     assert "TIMEOUT: [red]late\n" in shown
     assert "download █████░░░░░  50% 512 B of 1.0 KiB\n" in shown
     assert "    0.0 ms  ReadyRead               1 B\n" in ESCAPES.sub("", shown)
+
+
+async def test_downloads_leave_the_bars_when_they_are_over(terminal: Terminal) -> None:
+    """A bar goes on where it was, and is gone with its download; after a pause bars are drawn anew."""
+    pytest.importorskip("rich")
+    display = open_downloads(terminal.stream)
+    assert display is not None
+    display.close()
+    display.finish(1)
+    display.show(2, "two", HALF)
+    display.close()
+    for done in (256, 512):
+        display.show(1, "one", Progress(Direction.DOWNLOAD, done, 1024))
+    display.show(2, "two", HALF)
+    display.finish(1)
+    display.finish(3)
+    display.close()
+    last_frames = ESCAPES.sub("", terminal.shown()).rpartition("one")[2]
+    assert "512 B of 1.0 KiB" in last_frames
+    assert last_frames.count("two") >= 2
 
 
 def test_ascii_terminal_gets_ascii(terminal: Terminal) -> None:

@@ -14,18 +14,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from types import FrameType
+from typing import Protocol
 
 import trio
 
-from .. import RedirectPolicy
-from .args import Answer, Demo, Fetch, parse
+from .args import Answer, Command, Demo, Fetch, parse
 from .asking import Dialogue
-from .certificates import judge_certificates
 from .demo import run_demo
+from .download import DownloadRun, Report
+from .download_options import Downloads
+from .errands import Errand
 from .exits import CommandError, Exit
 from .files import Output, StandardInput, file_output, standard_output
-from .questions import answer_demands, answer_proxies, verify_redirects, with_passwords
-from .render import Style, is_terminal, open_printer, open_progress
+from .listen import ListenRun
+from .listen_options import Listen
+from .questions import judges, with_passwords
+from .render import is_terminal, open_downloads, open_printer, open_progress, print_failure
 from .transfer import (
     Nowhere,
     Watcher,
@@ -36,7 +40,6 @@ from .transfer import (
     write_events,
     write_head,
 )
-from .wording import printable
 
 _SIGNALS: dict[int, tuple[Exit, str]] = {
     signal.SIGINT: (Exit.INTERRUPTED, "interrupted"),
@@ -67,11 +70,11 @@ def _run(argv: Sequence[str]) -> int:
     try:
         return _obey(parse(argv))
     except CommandError as error:
-        open_printer(sys.stderr).line(("trioreply: ", Style.BAD), (printable(str(error)), Style.PLAIN))
+        print_failure(open_printer(sys.stderr), str(error))
         return error.code
 
 
-def _obey(command: Answer | Demo | Fetch) -> int:
+def _obey(command: Command) -> int:
     if not isinstance(command, Answer):
         logging.getLogger("trioreply").addHandler(_SAID_OTHERWISE)
         return trio.run(_perform, command)
@@ -80,27 +83,70 @@ def _obey(command: Answer | Demo | Fetch) -> int:
     return Exit.OK
 
 
-async def _perform(command: Demo | Fetch) -> int:
-    kept = _nothing
-    with trio.CancelScope() as scope, _cancelled_by_signals(scope) as received, ExitStack() as stack:
-        if isinstance(command, Demo):
-            return Exit.OK if await run_demo(open_printer(sys.stdout)) else Exit.FAILED
-        output = stack.enter_context(closing(_output(command)))
-        kept = output.kept
-        dialogue = _dialogue(command)
-        command = await with_passwords(command, dialogue)
-        watchers = _watchers(command, output, stack, dialogue=dialogue)
-        try:
-            await transfer(command, watchers)
-        except CommandError as error:
-            raise CommandError(f"{error}{kept()}", error.code) from error
+class _Run(Protocol):
+    """What a command does."""
+
+    async def perform(self) -> int:
+        """Do it; gives the exit code.
+
+        Raises:
+            CommandError: it failed.
+        """
+        ...
+
+    def kept(self) -> str:
+        """What a message about a failure adds: what is there all the same."""
+        ...
+
+
+class _DemoRun:
+    async def perform(self) -> int:
+        return Exit.OK if await run_demo(open_printer(sys.stdout)) else Exit.FAILED
+
+    def kept(self) -> str:
+        return ""
+
+
+class _FetchRun:
+    def __init__(self, command: Fetch, stack: ExitStack) -> None:
+        self._command = command
+        self._stack = stack
+        self._output = stack.enter_context(closing(_output(command)))
+        self.kept = self._output.kept
+
+    async def perform(self) -> int:
+        dialogue = _dialogue(self._command)
+        command = await with_passwords(self._command, dialogue)
+        await transfer(command, _watchers(command, self._output, self._stack, dialogue=dialogue))
         return Exit.OK
+
+
+async def _perform(command: Demo | Downloads | Fetch | Listen) -> int:
+    run: _Run | None = None
+    with trio.CancelScope() as scope, _cancelled_by_signals(scope) as received, ExitStack() as stack:
+        run = _run_of(command, stack)
+        try:
+            return await run.perform()
+        except CommandError as error:
+            raise CommandError(f"{error}{run.kept()}", error.code) from error
     code, word = _SIGNALS[received[0]]
-    raise CommandError(f"{word}{kept()}", code)
+    raise CommandError(f"{word}{'' if run is None else run.kept()}", code)
 
 
-def _nothing() -> str:
-    return ""
+def _run_of(command: Demo | Downloads | Fetch | Listen, stack: ExitStack) -> _Run:
+    """What carries out ``command``; what has to be ended afterwards is put on ``stack``."""
+    match command:
+        case Demo():
+            return _DemoRun()
+        case Downloads():
+            wants_bars = is_terminal(sys.stderr) and not command.verbose and sys.stderr is not None
+            display = open_downloads(sys.stderr) if wants_bars else None
+            return DownloadRun(command, stack.enter_context(closing(Report(display))), _dialogue(command))
+        case Listen():
+            output = stack.enter_context(closing(standard_output()))
+            return ListenRun(command, output, _dialogue(command))
+        case _:
+            return _FetchRun(command, stack)
 
 
 def _output(command: Fetch) -> Output:
@@ -115,7 +161,7 @@ def _watchers(command: Fetch, output: Output, stack: ExitStack, *, dialogue: Dia
         watchers.append(show_progress(stack.enter_context(open_progress(sys.stderr))))
     if command.verbose:
         watchers.append(print_events(open_printer(sys.stderr), command.network))
-    watchers += _judges(command, dialogue)
+    watchers += judges(command, open_printer(sys.stderr), dialogue)
     if command.events:
         watchers.append(write_events(standard_output()))
     if command.show_head:
@@ -126,20 +172,7 @@ def _watchers(command: Fetch, output: Output, stack: ExitStack, *, dialogue: Dia
     return watchers
 
 
-def _judges(command: Fetch, dialogue: Dialogue | None) -> list[Watcher]:
-    """Who answers the questions of a transfer."""
-    judges = [judge_certificates(open_printer(sys.stderr), command.on_bad_certificate, dialogue)]
-    if dialogue is not None:
-        if not command.has_credentials or command.user is not None:
-            judges.append(answer_demands(dialogue))
-        if not command.network.has_credentials:
-            judges.append(answer_proxies(dialogue))
-        if command.request.redirect_policy is RedirectPolicy.USER_VERIFIED:
-            judges.append(verify_redirects(dialogue))
-    return judges
-
-
-def _dialogue(command: Fetch) -> Dialogue | None:
+def _dialogue(command: Errand) -> Dialogue | None:
     """Whom to ask: somebody who can type, and can also read the question."""
     if command.is_input_taken or not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
         return None

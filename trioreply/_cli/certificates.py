@@ -1,13 +1,15 @@
 """A certificate that is not accepted: shown to whoever runs the command, who may be asked what to do.
 
 The question is put to a person at a terminal, never to a script: without a terminal at both ends the transfer fails at
-once, with the same table in plain text. A yes counts for exactly the errors that were shown, and for this transfer.
-Everything in the table is the server's to choose, so all of it passes through `printable`.
+once, with the same table in plain text. A yes counts for exactly the errors that were shown, of that server, as long as
+the command runs: it may have several transfers, or come back after a break. Everything in the table is the server's to
+choose, so all of it passes through `printable`.
 """
 
 from __future__ import annotations
 
 import trio
+from yarl import URL
 
 from .. import Certificate, Event, Reply, SslError, SslErrors
 from .asking import Dialogue
@@ -28,18 +30,28 @@ def judge_certificates(printer: Printer, policy: OnBadCertificate, dialogue: Dia
         policy: what to do.
         dialogue: who is asked; ``None`` if nobody can be, and then nothing is.
     """
+    accepted: dict[tuple[URL, SslErrors], bool] = {}
 
     async def watch(reply: Reply, event: Event, _elapsed: float) -> None:
         if isinstance(event, SslErrors):
-            if policy is OnBadCertificate.GO_ON:
-                _warn(printer, event)
-            else:
-                printer.table(TITLE, certificate_rows(event))
-            if policy is OnBadCertificate.ASK and dialogue is not None:
-                await _ask(dialogue, reply, event)
+            known = (reply.url.origin(), event)
+            if known not in accepted:
+                accepted[known] = False
+                _show(printer, event, policy)
+                if policy is OnBadCertificate.ASK and dialogue is not None:
+                    accepted[known] = await _says_yes(dialogue, reply)
+            if accepted[known] and reply.is_running:
+                event.ignore()
         await trio.lowlevel.checkpoint()
 
     return watch
+
+
+def _show(printer: Printer, event: SslErrors, policy: OnBadCertificate) -> None:
+    if policy is OnBadCertificate.GO_ON:
+        _warn(printer, event)
+    else:
+        printer.table(TITLE, certificate_rows(event))
 
 
 def certificate_rows(event: SslErrors) -> list[tuple[str, str]]:
@@ -64,8 +76,8 @@ def _warn(printer: Printer, event: SslErrors) -> None:
     printer.line(("trioreply: warning: ", Style.BAD), (warning, Style.PLAIN))
 
 
-async def _ask(dialogue: Dialogue, reply: Reply, event: SslErrors) -> None:
+async def _says_yes(dialogue: Dialogue, reply: Reply) -> bool:
     # The library's own timeouts stop while a question is open; a limit on the whole transfer does not.
     with trio.CancelScope(deadline=reply.cancel_scope.deadline):
-        if await dialogue.says_yes(QUESTION) and reply.is_running:
-            event.ignore()
+        return await dialogue.says_yes(QUESTION)
+    return False

@@ -13,6 +13,9 @@ from rich.text import Text
 from .. import Direction, Progress
 from .wording import amount, size
 
+NAME_WIDTH = 22
+"""Columns for the name of a download, and for its bar: with the numbers behind them that is a line of 80."""
+
 
 class RichPrinter:
     """A `Printer` with colours, for a terminal."""
@@ -80,15 +83,55 @@ class RichBars:
             self._tasks.clear()
 
     def _open(self) -> bars.Progress:
-        opened = bars.Progress(
-            bars.TextColumn("{task.description:<8}"),
-            bars.BarColumn(),
-            bars.TextColumn("{task.fields[amount]}"),
-            _Speed(),
-            bars.TimeRemainingColumn(),
-            console=Console(file=self._stream),
-            auto_refresh=False,
-            get_time=self._clock,
-        )
-        opened.start()
-        return opened
+        return _open_bars(self._stream, self._clock, (bars.TextColumn("{task.description:<8}"), bars.BarColumn()))
+
+
+class RichDownloads:
+    """A bar for each download that runs; drawn as `RichBars` are."""
+
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float]) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._bars: bars.Progress | None = None
+        self._tasks: dict[int, bars.TaskID] = {}
+
+    def show(self, number: int, name: str, progress: Progress) -> None:
+        """See `DownloadDisplay`."""
+        if self._bars is None:
+            # No markup, because a server may choose names. Narrower, because names need room.
+            names = bars.TextColumn("{task.description}", markup=False)
+            columns = (names, bars.BarColumn(bar_width=NAME_WIDTH))
+            self._bars = _open_bars(self._stream, self._clock, columns)
+        if number not in self._tasks:
+            shown = name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…"
+            self._tasks[number] = self._bars.add_task(shown, amount="")
+        task = self._tasks[number]
+        self._bars.update(task, completed=progress.done, total=progress.total, amount=amount(progress), refresh=True)
+
+    def finish(self, number: int) -> None:
+        """See `DownloadDisplay`."""
+        task = self._tasks.pop(number, None)
+        if self._bars is not None and task is not None:
+            self._bars.remove_task(task)
+            self._bars.refresh()
+
+    def close(self) -> None:
+        """See `DownloadDisplay`."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+            self._tasks.clear()
+
+
+def _open_bars(stream: TextIO, clock: Callable[[], float], columns: tuple[bars.ProgressColumn, ...]) -> bars.Progress:
+    opened = bars.Progress(
+        *columns,
+        bars.TextColumn("{task.fields[amount]}"),
+        _Speed(),
+        bars.TimeRemainingColumn(),
+        console=Console(file=stream),
+        auto_refresh=False,
+        get_time=clock,
+    )
+    opened.start()
+    return opened

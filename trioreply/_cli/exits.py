@@ -37,7 +37,7 @@ MEANINGS = {
     Exit.CONTENT: "the server refused (statuses 4xx)",
     Exit.PROTOCOL: "unknown protocol, bad request (400), or a broken answer",
     Exit.SERVER: "the server failed (statuses 5xx)",
-    Exit.OUTPUT: "the body, the cookies or the hosts could not be written",
+    Exit.OUTPUT: "a body, a file, the cookies or the hosts could not be written",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
     Exit.BROKEN_PIPE: "nobody reads our output any more",
     Exit.TERMINATED: "terminated by a signal",

@@ -38,6 +38,17 @@ def count(text: str) -> int:
     return int(text)
 
 
+def positive_count(text: str) -> int:
+    """An integer from 1 on.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
 def readable_file(text: str) -> Path:
     """A file that is there, and that we may read.
 
@@ -61,4 +72,16 @@ def writable_file(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text!r} is no file; give the name of one")
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is in a directory that does not exist; give the name of a file")
+    return path
+
+
+def directory(text: str) -> Path:
+    """A directory that is there.
+
+    Raises:
+        ArgumentTypeError: it is something else, or nothing.
+    """
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no directory; make it, or check the name")
     return path

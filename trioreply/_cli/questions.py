@@ -3,25 +3,100 @@
 What was said on the command line is not asked for again: a server that refuses a password given there gets no other
 one, and its refusal is the result. Without a terminal nothing is asked, and the transfer takes the course that it takes
 when nobody answers. Realms and URLs are the server's to choose, so they pass through `printable`.
+
+A command may have several transfers at once, and there is one person. So they are asked one after the other (`Desk`),
+and what was answered is not asked again for the next transfer, unless it turned out to be wrong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 import trio
 from attrs import evolve
 
-from .. import AuthenticationRequired, Challenge, Event, ProxyAuthenticationRequired, Redirected, Reply
-from .args import Fetch
+from .. import (
+    AuthenticationRequired,
+    Challenge,
+    Event,
+    ManagerConfig,
+    ProxyAuthenticationRequired,
+    QuestionEvent,
+    Redirected,
+    RedirectPolicy,
+    Reply,
+)
 from .asking import Dialogue
+from .certificates import judge_certificates
+from .errands import Errand
 from .exits import CommandError, Exit
-from .render import Style
+from .render import Printer, Style
 from .transfer import Watcher
 from .wording import printable, shown_url
 
 Demand = AuthenticationRequired | ProxyAuthenticationRequired
 
 
-async def with_passwords(command: Fetch, dialogue: Dialogue | None) -> Fetch:
+E = TypeVar("E", bound=Errand)
+
+Demanded = tuple[str, str, str]
+"""Who wants a login, how, and for what."""
+Logins = dict[Demanded, tuple[str, str] | None]
+"""What was answered so far; ``None`` if nothing was."""
+
+
+def judges(errand: Errand, printer: Printer, dialogue: Dialogue | None) -> list[Watcher]:
+    """Who answers the questions of ``errand``.
+
+    Args:
+        errand: what may have answered some of them.
+        printer: where it is said what is wrong with a certificate.
+        dialogue: who can be asked; ``None`` if nobody can.
+    """
+    found = [judge_certificates(printer, errand.on_bad_certificate, dialogue)]
+    if dialogue is not None:
+        if not errand.has_credentials or errand.user is not None:
+            found.append(answer_demands(dialogue))
+        if not errand.network.has_credentials:
+            found.append(answer_proxies(dialogue))
+        if errand.request.redirect_policy is RedirectPolicy.USER_VERIFIED:
+            found.append(verify_redirects(dialogue))
+    return found
+
+
+class Desk:
+    """Puts the questions of all replies of a manager to ``judges``, one after the other."""
+
+    def __init__(self, judges: Sequence[Watcher], *, make_room: Callable[[], None]) -> None:
+        self._judges = judges
+        self._make_room = make_room
+        """Called before each question: whoever draws on the terminal leaves it."""
+        self._turn = trio.Lock()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a question is open, so that nobody else may draw."""
+        return self._turn.locked()
+
+    async def ask(self, reply: Reply, event: QuestionEvent) -> None:
+        """Have ``event`` answered, if somebody has an answer."""
+        async with self._turn:
+            self._make_room()
+            for judge in self._judges:
+                await judge(reply, event, 0.0)
+
+    def config(self) -> ManagerConfig:
+        """How a manager learns of it."""
+        return {
+            "ssl_errors": self.ask,
+            "authenticator": self.ask,
+            "proxy_authenticator": self.ask,
+            "redirect_verifier": self.ask,
+        }
+
+
+async def with_passwords(command: E, dialogue: Dialogue | None) -> E:
     """``command`` with the passwords that ``--proxy-user`` and ``--user`` left out.
 
     Raises:
@@ -50,10 +125,11 @@ async def _password(dialogue: Dialogue | None, of: str, option: str) -> str:
 
 def answer_demands(dialogue: Dialogue) -> Watcher:
     """When the server wants to know who we are, ask for a user name and a password."""
+    known: Logins = {}
 
     async def watch(reply: Reply, event: Event, _elapsed: float) -> None:
         if isinstance(event, AuthenticationRequired):
-            await _answer(dialogue, reply, event, who=str(event.url.origin()))
+            await _answer(dialogue, reply, event, demanded=_demanded(str(event.url.origin()), event), known=known)
         await trio.lowlevel.checkpoint()
 
     return watch
@@ -61,21 +137,30 @@ def answer_demands(dialogue: Dialogue) -> Watcher:
 
 def answer_proxies(dialogue: Dialogue) -> Watcher:
     """When a proxy wants to know who we are, ask for a user name and a password."""
+    known: Logins = {}
 
     async def watch(reply: Reply, event: Event, _elapsed: float) -> None:
         if isinstance(event, ProxyAuthenticationRequired):
-            await _answer(dialogue, reply, event, who=f"the proxy {event.proxy}")
+            await _answer(dialogue, reply, event, demanded=_demanded(f"the proxy {event.proxy}", event), known=known)
         await trio.lowlevel.checkpoint()
 
     return watch
 
 
-async def _answer(dialogue: Dialogue, reply: Reply, event: Demand, *, who: str) -> None:
-    # The library's own timeouts stop while a question is open; a limit on the whole transfer does not.
-    with trio.CancelScope(deadline=reply.cancel_scope.deadline):
-        login = await _login(dialogue, event.challenge, who=who)
-        if login is not None and reply.is_running:
-            event.answer(*login)
+def _demanded(who: str, event: Demand) -> Demanded:
+    return who, event.challenge.scheme, event.challenge.realm
+
+
+async def _answer(dialogue: Dialogue, reply: Reply, event: Demand, *, demanded: Demanded, known: Logins) -> None:
+    if demanded not in known or event.challenge.previous_user is not None:
+        # The library's own timeouts stop while a question is open; a limit on the whole transfer does not.
+        with trio.CancelScope(deadline=reply.cancel_scope.deadline) as scope:
+            known[demanded] = await _login(dialogue, event.challenge, who=demanded[0])
+        if scope.cancelled_caught:
+            return
+    login = known[demanded]
+    if login is not None and reply.is_running:
+        event.answer(*login)
 
 
 async def _login(dialogue: Dialogue, challenge: Challenge, *, who: str) -> tuple[str, str] | None:

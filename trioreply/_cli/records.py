@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import attrs
 from yarl import URL
 
-from .. import Certificate, Event, Proxy, SslError
+from .. import Certificate, Event, Proxy, ServerSentEvent, SslError
 from .wording import shown_url
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -26,6 +26,15 @@ def json_line(event: Event, *, elapsed: float) -> bytes:
     """``event`` as one line of JSON, its line feed included; ``elapsed`` are seconds."""
     record: dict[str, Json] = {"event": type(event).__name__, "time": round(elapsed, 6)}
     record.update(_fields(event))
+    return _line(record)
+
+
+def event_line(event: ServerSentEvent) -> bytes:
+    """``event``, which a server has sent, as one line of JSON, its line feed included."""
+    return _line(_fields(event))
+
+
+def _line(record: dict[str, Json]) -> bytes:
     # Text that is no Unicode (bytes of a header field that no charset explains) survives as escapes.
     return json.dumps(record, ensure_ascii=True).encode("ascii") + b"\n"
 

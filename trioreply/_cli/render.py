@@ -16,9 +16,10 @@ from importlib.util import find_spec
 from typing import Protocol, TextIO
 
 import trio
+from attrs import frozen
 
 from .. import ErrorOccurred, Event, Finished, NetworkError, Progress
-from .wording import amount, details, percent
+from .wording import amount, details, percent, printable
 
 LINE_SECONDS = 1.0
 """The shortest time between two lines of progress: each stays on the screen for ever."""
@@ -39,7 +40,7 @@ class Style(enum.StrEnum):
     BAD = "bold red"
 
 
-class Printer(Protocol):
+class LinePrinter(Protocol):
     """Prints lines."""
 
     @property
@@ -50,6 +51,10 @@ class Printer(Protocol):
     def line(self, *parts: tuple[str, Style]) -> None:
         """Print a line made of texts with their styles, at once."""
         ...
+
+
+class Printer(LinePrinter, Protocol):
+    """Prints other things, too."""
 
     def table(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """Print ``rows`` of names and texts below a title."""
@@ -70,6 +75,39 @@ class ProgressDisplay(Protocol):
     def close(self) -> None:
         """Leave the terminal to others. It may be shown again afterwards, below what they have written."""
         ...
+
+
+class DownloadDisplay(Protocol):
+    """Shows how far several downloads are, each on a line of its own."""
+
+    def show(self, number: int, name: str, progress: Progress) -> None:
+        """The download of this number is that far."""
+        ...
+
+    def finish(self, number: int) -> None:
+        """It is over, and need not be shown any more."""
+        ...
+
+    def close(self) -> None:
+        """See `ProgressDisplay.close`."""
+        ...
+
+
+@frozen
+class Numbered:
+    """A printer that puts a number before each line, to tell several transfers apart."""
+
+    printer: LinePrinter
+    number: int
+
+    @property
+    def blocks(self) -> tuple[str, str]:
+        """See `LinePrinter`."""
+        return self.printer.blocks
+
+    def line(self, *parts: tuple[str, Style]) -> None:
+        """See `LinePrinter`."""
+        self.printer.line((f"[{self.number}] ", Style.DIM), *parts)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -100,7 +138,21 @@ def open_progress(stream: TextIO) -> Iterator[ProgressDisplay]:
         display.close()
 
 
-def print_event(printer: Printer, event: Event, *, elapsed: float, width: int | None = None) -> None:
+def open_downloads(stream: TextIO) -> DownloadDisplay | None:
+    """Bars for downloads on the terminal ``stream``; ``None`` if rich is not installed."""
+    if not _rich_can_draw(stream):
+        return None
+    from .drawing import RichDownloads  # noqa: PLC0415 - rich may not be installed
+
+    return RichDownloads(stream, clock=trio.current_time)
+
+
+def print_failure(printer: LinePrinter, message: str) -> None:
+    """Print what went wrong, on one line."""
+    printer.line(("trioreply: ", Style.BAD), (printable(message), Style.PLAIN))
+
+
+def print_event(printer: LinePrinter, event: Event, *, elapsed: float, width: int | None = None) -> None:
     """Print ``event`` on one line, or on as many as ``width`` columns need; ``elapsed`` are seconds."""
     label = (type(event).__name__, _style(event))
     text = details(event)
@@ -113,7 +165,7 @@ def print_event(printer: Printer, event: Event, *, elapsed: float, width: int | 
 
 
 def print_moment(
-    printer: Printer, label: tuple[str, Style], text: str, *, elapsed: float, width: int | None = None
+    printer: LinePrinter, label: tuple[str, Style], text: str, *, elapsed: float, width: int | None = None
 ) -> None:
     """Print an entry of a timeline; see `print_event`."""
     name, style = label

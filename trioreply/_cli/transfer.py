@@ -28,11 +28,12 @@ from .. import (
     open_manager,
 )
 from .args import Fetch
+from .errands import Errand
 from .exits import CommandError, Exit, exit_for, explain
 from .files import Output
 from .network_options import Network, mistake_in_proxy
 from .records import json_line
-from .render import Printer, ProgressDisplay, Style, print_event
+from .render import LinePrinter, ProgressDisplay, Style, print_event
 from .stores import Stores
 from .tls_options import in_words_of_options, mistake_in_options
 from .wording import printable
@@ -56,6 +57,37 @@ class Nowhere:
         """Forget ``content``."""
 
 
+Use = Callable[[Manager], Awaitable[CommandError | None]]
+"""What is done with a manager; gives what went wrong."""
+
+
+async def with_manager(errand: Errand, use: Use, *, config: ManagerConfig | None = None) -> None:
+    """Open a manager for ``errand``, and keep what is to be kept, whatever becomes of it.
+
+    Args:
+        errand: what the manager has to know.
+        use: what is done with it.
+        config: what it has to know besides.
+
+    Raises:
+        CommandError: ``use`` has failed; what is to be kept cannot be read, or not be written.
+    """
+    stores = Stores(errand.keeping)
+    await stores.load()
+    options: ManagerConfig = {
+        "cookie_jar": stores.jar,
+        "hsts": stores.hsts,
+        "netrc": errand.netrc,
+        **errand.network.config(),
+        **(config or {}),
+    }
+    async with open_manager(**options) as manager:
+        outcomes = [await use(manager), await stores.save()]
+    failures = [outcome for outcome in outcomes if outcome is not None]
+    if failures:
+        raise CommandError("; ".join(map(str, failures)), failures[0].code) from failures[0]
+
+
 async def transfer(options: Fetch, watchers: Sequence[Watcher]) -> None:
     """Carry out ``options.request`` and tell the watchers of each event; keep what is to be kept, failed or not.
 
@@ -63,19 +95,11 @@ async def transfer(options: Fetch, watchers: Sequence[Watcher]) -> None:
         CommandError: the reply ended with an error, HTTP statuses included; what is to be kept cannot be read, or not
             be written; or what a watcher raises.
     """
-    stores = Stores(options.keeping)
-    await stores.load()
-    config: ManagerConfig = {
-        "cookie_jar": stores.jar,
-        "hsts": stores.hsts,
-        "netrc": options.netrc,
-        **options.network.config(),
-    }
-    async with open_manager(**config) as manager:
-        outcomes = [await _exchange(manager, options, watchers), await stores.save()]
-    failures = [outcome for outcome in outcomes if outcome is not None]
-    if failures:
-        raise CommandError("; ".join(map(str, failures)), failures[0].code) from failures[0]
+
+    async def exchange(manager: Manager) -> CommandError | None:
+        return await _exchange(manager, options, watchers)
+
+    await with_manager(options, exchange)
 
 
 async def _exchange(manager: Manager, options: Fetch, watchers: Sequence[Watcher]) -> CommandError | None:
@@ -95,17 +119,25 @@ async def _exchange(manager: Manager, options: Fetch, watchers: Sequence[Watcher
 
 
 def _failure(options: Fetch, reply: Reply) -> CommandError:
-    message = explain(reply.error, reply.error_string)
     if reply.error is NetworkError.TIMEOUT and trio.current_time() >= reply.cancel_scope.deadline:
-        message = f"--max-time: it was not over after {options.max_time:g} s"
-    elif reply.error is NetworkError.SSL_HANDSHAKE_FAILED:
+        return too_late(options)
+    return failure(reply.error, reply.error_string)
+
+
+def too_late(errand: Errand) -> CommandError:
+    """It took longer than ``--max-time``."""
+    return CommandError(f"--max-time: it was not over after {errand.max_time:g} s", Exit.TRANSPORT)
+
+
+def failure(error: NetworkError, message: str) -> CommandError:
+    """What a reply that ended with ``error`` means to whoever runs the command; ``message`` is the library's."""
+    message = explain(error, message)
+    if error is NetworkError.SSL_HANDSHAKE_FAILED:
         mistake = mistake_in_options(message)
-        if mistake is not None:
-            return CommandError(mistake, Exit.USAGE)
         message = in_words_of_options(message)
-    elif (mistake := mistake_in_proxy(message)) is not None:
-        return CommandError(mistake, Exit.USAGE)
-    return CommandError(message, exit_for(reply.error))
+    else:
+        mistake = mistake_in_proxy(message)
+    return CommandError(message, exit_for(error)) if mistake is None else CommandError(mistake, Exit.USAGE)
 
 
 def write_body(output: BytesWriter) -> Watcher:
@@ -141,7 +173,7 @@ def write_events(output: Output) -> Watcher:
     return watch
 
 
-def print_events(printer: Printer, network: Network) -> Watcher:
+def print_events(printer: LinePrinter, network: Network) -> Watcher:
     """Print each event, and under it what the server said, or where the way of ``network`` leads through a proxy."""
 
     async def watch(reply: Reply, event: Event, elapsed: float) -> None:

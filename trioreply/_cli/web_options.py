@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attrs import frozen
@@ -137,8 +137,8 @@ def netrc(options: argparse.Namespace) -> bool | Path:
     return source
 
 
-def keeping(options: argparse.Namespace, url: URL) -> Keeping:
-    """What is remembered: before a transfer that begins at ``url``, and after it.
+def keeping(options: argparse.Namespace, urls: Sequence[URL]) -> Keeping:
+    """What is remembered: before the transfers that begin at ``urls``, and after them.
 
     Raises:
         ValueError: the text starts with the option.
@@ -146,7 +146,7 @@ def keeping(options: argparse.Namespace, url: URL) -> Keeping:
     texts = [text for text in options.cookie if "=" in text]
     files = [path for text in options.cookie if "=" not in text and (path := _cookie_file(text, options)) is not None]
     return Keeping(
-        cookies=tuple(cookie for text in texts for cookie in _cookies(text, url)),
+        cookies=tuple(cookie for text in texts for url in urls for cookie in _cookies(text, url)),
         cookie_files=tuple(files),
         cookie_jar=options.cookie_jar,
         hsts=options.hsts,
