@@ -84,10 +84,18 @@ def fuzz(session: nox.Session) -> None:
     session.run("pytest", *(session.posargs or ["tests/fuzz"]))
 
 
+# More clients to measure beside ours. They are compiled, and what has no wheel for this system is left out.
+COMPILED_PEERS = ["pycurl>=7.45", "pyreqwest>=0.15", "PySide6-Essentials>=6.10"]
+
+
 @nox.session(python=USUAL, requires=["build"], default=False)
 def bench(session: nox.Session) -> None:
-    """Measure beside the peers; ``nox -s bench -- --smoke`` only shows that the benchmarks run."""
+    """Measure beside the peers; ``-- --check`` compares with the baseline, ``-- --smoke`` only sees that it runs."""
     install_wheel(session, "all", *EXTRAS["bench"])
+    if "--smoke" not in session.posargs:
+        session.install("httpx>=0.28")
+        for peer in COMPILED_PEERS:
+            session.install("--only-binary=:all:", peer, success_codes=[0, 1])
     session.run("python", "tests/benchmarks/run.py", *session.posargs)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import attrs
 from attrs import Factory, define, frozen
 
-from .cases import CASES, MIB, TARGETS, Case, Clock, Target
-from .job import Sample
+from .cases import CASES, MIB, Case, Clock, with_parser
+from .job import Parser, Sample
+from .targets import KIB_EACH, MILLISECONDS, TARGETS, Target
 
 KIB_PER_MIB = MIB // 1024
 
@@ -59,6 +60,24 @@ def peak_mib(samples: Iterable[Sample]) -> float | None:
     """The most memory that any round took; ``None`` if the system does not tell."""
     known = [sample.peak_kib for sample in samples if sample.peak_kib is not None]
     return max(known) / KIB_PER_MIB if known else None
+
+
+def held_kib(samples: Iterable[Sample]) -> float | None:
+    """The memory of one reply that is held open, in the worst round; ``None`` if the system does not tell."""
+    known = [sample.held_kib / sample.count for sample in samples if sample.held_kib is not None]
+    return max(known) if known else None
+
+
+def bytecodes(samples: Iterable[Sample]) -> float | None:
+    """The interpreter's instructions for one request; ``None`` if nobody counted."""
+    known = [sample.bytecodes for sample in samples if sample.bytecodes is not None]
+    return statistics.median(known) if known else None
+
+
+def instructions(samples: Iterable[Sample]) -> float | None:
+    """The processor's instructions for one request; ``None`` if nobody counted."""
+    known = [sample.instructions for sample in samples if sample.instructions is not None]
+    return statistics.median(known) if known else None
 
 
 @define
@@ -111,6 +130,31 @@ class Results:
         return results
 
 
+def partner(label: str, reference: str, rows: Container[str]) -> str | None:
+    """The row that ``label`` is compared with: ``reference``, or the one of ours by that name that has its parser.
+
+    ``None`` if that was not measured, or is the row itself.
+    """
+    names = [reference, *(with_parser(reference, parser) for parser in Parser if label.endswith(f", {parser}"))]
+    return next((name for name in names if name in rows and name != label), None)
+
+
+def ratio(label: str, reference: str, rows: Mapping[str, Sequence[Sample]], *, clock: Clock) -> float | None:
+    """How a row compares with a reference; ``None`` if there is nothing to compare with."""
+    other = partner(label, reference, rows)
+    return None if other is None else paired_ratio(rows[label], rows[other], clock)
+
+
+def ratios(case: Case, label: str, rows: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
+    """How a row compares with the references that were measured, by either clock."""
+    return {
+        f"{clock.value} / {reference}": value
+        for reference in case.references
+        for clock in Clock
+        if (value := ratio(label, reference, rows, clock=clock)) is not None
+    }
+
+
 def _row_as_json(case: Case, label: str, rows: Mapping[str, Sequence[Sample]]) -> dict[str, object]:
     samples = rows[label]
     return {
@@ -118,12 +162,10 @@ def _row_as_json(case: Case, label: str, rows: Mapping[str, Sequence[Sample]]) -
         "seconds": attrs.asdict(summarise(cost(sample, Clock.WALL) for sample in samples)),
         "cpu_seconds": attrs.asdict(summarise(cost(sample, Clock.CPU) for sample in samples)),
         "peak_mib": peak_mib(samples),
-        "ratios": {
-            f"{clock.value} / {other}": paired_ratio(samples, rows[other], clock)
-            for other in case.references
-            if other in rows and other != label
-            for clock in Clock
-        },
+        "held_kib": held_kib(samples),
+        "bytecodes": bytecodes(samples),
+        "instructions": instructions(samples),
+        "ratios": ratios(case, label, rows),
         "samples": [attrs.asdict(sample) for sample in samples],
     }
 
@@ -159,8 +201,12 @@ def judge(results: Results) -> list[Verdict]:
 def _value(target: Target, rows: Mapping[str, Sequence[Sample]]) -> float | None:
     if target.row not in rows:
         return None
-    if target.against is None:
-        return peak_mib(rows[target.row])
-    if target.against not in rows:
-        return None
-    return paired_ratio(rows[target.row], rows[target.against], CASES[target.case].clock)
+    samples = rows[target.row]
+    if target.against is not None:
+        clock = CASES[target.case].clock
+        return paired_ratio(samples, rows[target.against], clock) if target.against in rows else None
+    if target.unit == KIB_EACH:
+        return held_kib(samples)
+    if target.unit == MILLISECONDS:
+        return summarise(cost(sample, Clock.WALL) for sample in samples).median * 1e3
+    return peak_mib(samples)

@@ -1,21 +1,20 @@
-"""The server: an nginx of our own in a temporary directory, which ends with the benchmark whatever happens.
+"""The servers: an nginx of our own in a temporary directory, and `origin` for what that cannot do.
 
-It serves two files on two ports of this machine that only this machine can reach, one of them over TLS, by one process
-without a master, which keeps connections for as long as anybody likes and writes no log. Its certificate is made for
-the occasion. The system's nginx, if one runs, is not touched: all
-paths in the configuration are our own. The large file lies in memory (tmpfs) where there is room, and in the temporary
-directory otherwise, from where the page cache serves it as well.
+nginx serves some files on two ports of this machine that only this machine can reach, one of them over TLS, by one
+process without a master, which keeps connections for as long as anybody likes and writes no log. Its certificate is
+made for the occasion. The system's nginx, if one runs, is not touched: all paths in the configuration are our own. The
+large file lies in memory (tmpfs) where there is room, and in the temporary directory otherwise, from where the page
+cache serves it as well. Both servers end with the benchmark, whatever happens to it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
-import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,13 +23,15 @@ from pathlib import Path
 import trustme
 from attrs import frozen
 
-from .contents import SMALL, write_large
+from .cases import Way
+from .contents import FILES, SMALL, content, write_large
 from .job import Site
+from .processes import become_server, stop
 
 _IN_MEMORY = Path("/dev/shm")
 _START_SECONDS = 10.0
 _ATTEMPTS = 5
-_PR_SET_PDEATHSIG = 1
+_RUN = Path(__file__).with_name("run.py")
 
 _CONFIGURATION = """\
 daemon off;
@@ -58,6 +59,10 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         root {root}/files;
+        location /close/ {{
+            alias {root}/files/;
+            keepalive_timeout 0;
+        }}
     }}
     server {{
         listen 127.0.0.1:{tls_port} ssl backlog=4096;
@@ -75,38 +80,85 @@ class ServerError(Exception):
     """The server cannot be started; the text says what to do."""
 
 
-@frozen
+@frozen(kw_only=True)
 class Server:
-    """A server that runs."""
+    """Servers that run."""
 
-    plain_site: Site
-    secure_site: Site
+    port: int
+    tls_port: int
+    own_port: int
+    """Of `origin`."""
+    ca_file: str
+    large_file: str
     version: str
     """Such as ``nginx/1.22.1``."""
+
+    def site(self, way: Way, *, goes_straight: bool = False) -> Site:
+        """Where requests go that take that ``way``; without the proxy if they go straight."""
+        port, ca_file = {
+            Way.PLAIN: (self.port, None),
+            Way.FORWARDED: (self.port, None),
+            Way.TLS: (self.tls_port, self.ca_file),
+            Way.TUNNEL: (self.tls_port, self.ca_file),
+            Way.OWN: (self.own_port, None),
+        }[way]
+        is_proxied = way in {Way.FORWARDED, Way.TUNNEL} and not goes_straight
+        return Site(port=port, ca_file=ca_file, proxy_port=self.own_port if is_proxied else None)
 
 
 @contextlib.contextmanager
 def serving(large_size: int, *, core: int | None) -> Iterator[Server]:
-    """Serve ``/small`` and ``/large``, the latter of ``large_size`` bytes, plain and over TLS, on processor ``core``.
+    """Serve `FILES` and ``/large``, the latter of ``large_size`` bytes, plain and over TLS; all on processor ``core``.
 
     Raises:
-        ServerError: nginx is not installed, or does not start.
+        ServerError: nginx is not installed, or a server does not start.
         OSError: there is no room for the file.
     """
     program = find_nginx()
-    with tempfile.TemporaryDirectory(prefix="trioreply-bench-", dir=_roomy_directory(large_size)) as directory:
-        root = Path(directory)
+    with contextlib.ExitStack() as stack:
+        directory = tempfile.TemporaryDirectory(prefix="trioreply-bench-", dir=_roomy_directory(large_size))
+        root = Path(stack.enter_context(directory))
         (root / "files").mkdir()
-        (root / "files" / "small").write_bytes(SMALL)
-        write_large(root / "files" / "large", large_size)
+        for name, size in FILES.items():
+            (root / "files" / name).write_bytes(content(size))
+        large_file = root / "files" / "large"
+        write_large(large_file, large_size)
         _certify(root)
         process, ports = _start(program, root, core)
-        try:
-            yield Server(
-                Site(port=ports[0]), Site(port=ports[1], ca_file=str(root / "ca.pem")), version=_version(program)
-            )
-        finally:
-            _stop(process)
+        stack.callback(stop, process)
+        yield Server(
+            port=ports[0],
+            tls_port=ports[1],
+            own_port=stack.enter_context(serving_own(core)),
+            ca_file=str(root / "ca.pem"),
+            large_file=str(large_file),
+            version=_version(program),
+        )
+
+
+@contextlib.contextmanager
+def serving_own(core: int | None) -> Iterator[int]:
+    """Have `origin` serve on processor ``core``; gives the port.
+
+    Raises:
+        ServerError: it does not start.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-P", str(_RUN), "origin"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: become_server(core),  # noqa: PLW1509 - there are no threads here
+    )
+    try:
+        assert process.stdout is not None
+        port = process.stdout.readline()
+        if not port:
+            raise ServerError("the server that takes uploads does not start; what it said stands above")
+        yield int(port)
+    finally:
+        stop(process)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def find_nginx() -> str:
@@ -162,22 +214,15 @@ def _start(program: str, root: Path, core: int | None) -> tuple[subprocess.Popen
         process = subprocess.Popen(
             [program, "-p", str(root), "-c", str(configuration), "-e", str(root / "error.log")],
             stdin=subprocess.DEVNULL,
-            preexec_fn=lambda: _become_server(core),  # noqa: PLW1509 - there are no threads here
+            preexec_fn=lambda: become_server(core),  # noqa: PLW1509 - there are no threads here
         )
         with contextlib.ExitStack() as stack:
-            stack.callback(_stop, process)
+            stack.callback(stop, process)
             if _answers(process, port):
                 stack.pop_all()
                 return process, (port, tls_port)
             # It has ended: somebody was quicker to take a port, or nginx does not like it here.
     raise ServerError(f"nginx does not start: {(root / 'error.log').read_text('utf-8', 'replace').strip()}")
-
-
-def _become_server(core: int | None) -> None:
-    """In the process that becomes nginx: take a processor, and end with whoever started us, even if that was killed."""
-    if core is not None:
-        os.sched_setaffinity(0, {core})
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port() -> int:
@@ -198,12 +243,3 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
                 return answer.read().endswith(SMALL)
         time.sleep(0.02)
     return False
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -1,26 +1,28 @@
-"""The suite: reads the arguments, starts the server, lets the clients take turns, and reports."""
+"""The suite: starts the servers, lets the clients take turns, and reports."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
-import platform
 import signal
-import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import attrs
 from attrs import frozen
 
-from .cases import CASES, FULL, SMOKE, Case, Row, Scale
+from .arguments import parse_arguments, scale_of
+from .baseline import Baseline, compare, fails, updated
+from .cases import Case, Row, Scale, chosen
 from .clients import CLIENTS
-from .job import Job, Sample, Site
+from .job import Job, Parser, Sample, Site, Work
+from .machine import machine
 from .results import Results, cost, judge
 from .server import Server, ServerError, serving
+from .simulation import REQUESTS, count, find_valgrind
 from .tables import chapter, fill, report
 
 _RUN = Path(__file__).with_name("run.py")
@@ -50,33 +52,6 @@ class Turn:
     """From 1 on; 0 is the one that is only looked at for its contents."""
 
 
-def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """What the command line says."""
-    parser = argparse.ArgumentParser(prog="run.py", description="Measure trioreply beside other clients.")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--smoke", action="store_true", help="a few requests of everything: do the benchmarks work?")
-    how.add_argument("--check", action="store_true", help="fail when a target is missed")
-    parser.add_argument("--case", action="append", choices=sorted(CASES), help="only this one; may be repeated")
-    parser.add_argument("--rounds", type=_positive, help=f"how often each row is measured (default {FULL.rounds})")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to FILE")
-    parser.add_argument("--load", type=Path, metavar="FILE", help="measure nothing, take what --json wrote")
-    parser.add_argument("--fill", type=Path, metavar="PAGE", help="put the tables into this page of the documentation")
-    return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
-
-
-def scale_of(options: argparse.Namespace) -> Scale:
-    """How much is to be measured."""
-    scale = SMOKE if options.smoke else FULL
-    return attrs.evolve(scale, rounds=options.rounds) if options.rounds else scale
-
-
 def choose_cores(available: Sequence[int]) -> Cores:
     """A processor for each side, if two are available."""
     if len(available) < 2:
@@ -84,48 +59,89 @@ def choose_cores(available: Sequence[int]) -> Cores:
     return Cores(server=available[0], client=available[1])
 
 
-def turns(cases: Sequence[Case], scale: Scale, clients: Sequence[str]) -> Iterator[Turn]:
+def turns(cases: Sequence[Case], scale: Scale, rows: Mapping[str, Sequence[Row]]) -> Iterator[Turn]:
     """All measurements in their order: case by case, in each of them round by round, in each of these row by row."""
     for case in cases:
-        rows = [row for row in scale.rows(case) if row.client in clients]
-        first = 0 if case.download and not scale.check_every_download else 1
-        for number in range(first, scale.rounds + 1):
-            for row in rows:
+        first = 0 if case.looks_first and not scale.checks_always else 1
+        # Counts come out the same every time.
+        last = 1 if case.work is Work.COUNT else scale.rounds
+        for number in range(first, last + 1):
+            for row in rows[case.name]:
                 yield Turn(case=case, row=row, round=number)
 
 
-def job_of(turn: Turn, scale: Scale, *, site: Site, core: int | None) -> Job:
+def job_of(turn: Turn, scale: Scale, *, server: Server, core: int | None) -> Job:
     """What the measuring process is told."""
+    case, width = turn.case, scale.width(turn.case, turn.row)
+    is_held = case.work is Work.HOLD
     return Job(
         client=turn.row.client,
-        site=site,
-        download=turn.case.download,
-        count=scale.count(turn.case.count, turn.row.width),
-        warm_up=scale.count(turn.case.warm_up, turn.row.width),
-        width=turn.row.width,
+        parser=turn.row.parser,
+        site=server.site(case.way, goes_straight=turn.row.goes_straight),
+        work=case.work,
+        path=case.path,
+        size=scale.size(case),
+        file=server.large_file if case.work is Work.UPLOAD_FILE else None,
+        count=scale.count(case.count, width),
+        warm_up=case.warm_up if is_held else scale.count(case.warm_up, width),
+        width=width,
         connections=turn.row.connections,
-        large_size=scale.large_size,
-        check=turn.round == 0 or scale.check_every_download,
+        check=turn.round == 0 or scale.checks_always,
         core=core,
     )
 
 
-def measure(job: Job) -> Sample:
-    """Have ``job`` done by a process of its own.
+def measure(jobs: Sequence[Job], *, simulates: bool = False) -> list[Sample]:
+    """Have ``jobs``, which are one library's and of one kind, done by a process of their own.
 
     Raises:
-        BenchmarkError: it failed, or did not end.
+        BenchmarkError: one failed, or did not end.
     """
-    command = [sys.executable, "-P", str(_RUN), "worker"]
+    job = jobs[0]
+    if job.work is Work.IMPORT:
+        core = [] if job.core is None else [str(job.core)]
+        return [Sample.from_json(_carried_out(jobs, ["import", CLIENTS[job.client].requires, *core]))]
+    samples = [Sample.from_json(line) for line in _carried_out(jobs, ["worker"]).splitlines()]
+    if job.work is Work.COUNT and simulates:
+        return [attrs.evolve(samples[0], instructions=_simulated(job))]
+    return samples
+
+
+def _carried_out(jobs: Sequence[Job], command: list[str]) -> str:
+    names = ", ".join(sorted({job.client for job in jobs}))
     try:
         worker = subprocess.run(
-            command, input=job.to_json(), capture_output=True, text=True, timeout=_MEASUREMENT_SECONDS, check=False
+            [sys.executable, "-P", str(_RUN), *command],
+            input="\n".join(job.to_json() for job in jobs),
+            capture_output=True,
+            text=True,
+            timeout=_MEASUREMENT_SECONDS,
+            check=False,
+            env=_environment(),
         )
     except subprocess.TimeoutExpired:
-        raise BenchmarkError(f"{job.client} did not end within {_MEASUREMENT_SECONDS:g} s: {job}") from None
+        raise BenchmarkError(f"{names} did not end within {_MEASUREMENT_SECONDS:g} s: {jobs}") from None
     if worker.returncode:
-        raise BenchmarkError(f"{job.client} failed: {job}\n{worker.stderr[-4000:]}")
-    return Sample.from_json(worker.stdout)
+        failed = jobs[len(worker.stdout.splitlines())]
+        raise BenchmarkError(f"{failed.client} failed: {failed}\n{worker.stderr[-4000:]}")
+    return worker.stdout
+
+
+def _environment() -> dict[str, str]:
+    """Ours, and an order of sets that is the same every time."""
+    return {**os.environ, "PYTHONHASHSEED": "0"}
+
+
+def _simulated(job: Job) -> float | None:
+    valgrind = find_valgrind()
+    if valgrind is None:
+        return None
+    jobs = [attrs.evolve(job, count=requests).to_json() for requests in REQUESTS]
+    command = [sys.executable, "-P", str(_RUN), "worker", "unmeasured"]
+    try:
+        return count(valgrind, command, jobs, environment=_environment())
+    except subprocess.CalledProcessError as error:
+        raise BenchmarkError(f"{job.client} failed under valgrind: {error.stderr[-4000:]}") from error
 
 
 def run_all(cases: Sequence[Case], scale: Scale, *, server: Server, cores: Cores) -> Results:
@@ -134,59 +150,91 @@ def run_all(cases: Sequence[Case], scale: Scale, *, server: Server, cores: Cores
     Raises:
         BenchmarkError: one of them failed.
     """
-    results = Results(machine(server, cores), scale.large_size)
-    for turn in turns(cases, scale, installed_clients()):
-        site = server.secure_site if turn.case.tls else server.plain_site
-        sample = measure(job_of(turn, scale, site=site, core=cores.client))
+    results = Results(machine(server.version, is_divided=cores.client is not None), scale.large_size)
+    planned = list(turns(cases, scale, rows_here(cases, scale)))
+    samples: dict[Turn, Sample] = {}
+    with ThreadPoolExecutor(2 if scale.hurries else 1) as pool:
+
+        def run(batch: list[Turn]) -> None:
+            jobs = [job_of(turn, scale, server=server, core=cores.client) for turn in batch]
+            for turn, sample in zip(batch, measure(jobs, simulates=scale.simulates), strict=True):
+                samples[turn] = sample
+                print(_line(turn, sample, scale), file=sys.stderr, flush=True)
+
+        try:
+            list(pool.map(run, batches(planned, scale)))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    for turn in planned:
         if turn.round:
-            results.add(turn.case, turn.row.label, sample)
-        note = f"{cost(sample, turn.case.clock) * 1e6:12,.1f} us" if turn.round else "    contents right"
-        place = f"round {turn.round}/{scale.rounds}" if turn.round else "beforehand"
-        print(f"{turn.case.name:14} {place:10}  {turn.row.label:30} {note}", file=sys.stderr, flush=True)
+            results.add(turn.case, turn.row.label, samples[turn])
     return results
+
+
+def batches(planned: Sequence[Turn], scale: Scale) -> list[list[Turn]]:
+    """What shares a process: nothing, but in a hurry whatever is one library's."""
+    if not scale.hurries:
+        return [[turn] for turn in planned]
+    shared: dict[object, list[Turn]] = {}
+    for turn in planned:
+        library = CLIENTS[turn.row.client].requires
+        # An import is measured in a process that has imported nothing yet.
+        key = turn if turn.case.work is Work.IMPORT else (library, turn.row.parser)
+        shared.setdefault(key, []).append(turn)
+    return list(shared.values())
+
+
+def _line(turn: Turn, sample: Sample, scale: Scale) -> str:
+    note = f"{cost(sample, turn.case.clock) * 1e6:12,.1f} us" if turn.round else "    contents right"
+    if turn.case.work is Work.COUNT:
+        note = f"{sample.instructions or sample.bytecodes or 0:12,.0f} instructions"
+    place = f"round {turn.round}/{scale.rounds}" if turn.round else "beforehand"
+    return f"{turn.case.name:14} {place:10}  {turn.row.label:38} {note}"
+
+
+def rows_here(cases: Sequence[Case], scale: Scale) -> dict[str, list[Row]]:
+    """The rows that can be measured, by case; what is missing is named."""
+    clients = installed_clients()
+    parsers = usable_parsers()
+    return {
+        case.name: [row for row in scale.rows(case) if row.client in clients and row.parser in {None, *parsers}]
+        for case in cases
+    }
 
 
 def installed_clients() -> list[str]:
     """Whom to measure; who is missing is named."""
-    for missing in {client.requires for client in CLIENTS.values() if not client.is_installed}:
+    for missing in sorted({client.requires for client in CLIENTS.values() if not client.is_installed}):
         print(f"skipped: {missing} is not installed (pip install {missing})", file=sys.stderr)
     return [client.name for client in CLIENTS.values() if client.is_installed]
 
 
-def machine(server: Server, cores: Cores) -> dict[str, str]:
-    """What the numbers depend on."""
-    described = {
-        "processor": _processor(),
-        "Python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
-        "server": server.version,
-        "TLS": ssl.OPENSSL_VERSION,
-        "cores": "one each for client and server" if cores.client is not None else "not divided, so expect nonsense",
-    }
-    packages = {client.requires for client in CLIENTS.values() if client.is_installed} | {"h11"}
-    for name in sorted(packages - sys.stdlib_module_names):
-        described[name] = importlib.metadata.version(name) if name != "trioreply" else _our_version()
-    return described
-
-
-def _our_version() -> str:
-    import trioreply  # noqa: PLC0415 - may be the source tree, which has no metadata; and only the suite asks
-
-    return trioreply.__version__
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+def usable_parsers() -> list[Parser]:
+    """With which trioreply reads when it is made to; which it cannot is named."""
+    usable = []
+    for parser in Parser:
+        probe = Job(
+            client="trioreply fetch",
+            parser=parser,
+            site=Site(port=1),
+            work=Work.COUNT,
+            count=1,
+            warm_up=1,
+            connections=1,
+            core=None,
+        )
+        try:
+            measure([probe])
+        except BenchmarkError as error:
+            print(f"skipped: rows with {parser}: {str(error).strip().splitlines()[-1]}", file=sys.stderr)
+        else:
+            usable.append(parser)
+    return usable
 
 
 def conclude(results: Results, options: argparse.Namespace) -> int:
     """Report, and give the exit code."""
-    print(report(results))
+    print(chapter(results) if options.rst else report(results))
     if options.json is not None:
         options.json.write_text(results.to_json(), "utf-8")
     if options.fill is not None:
@@ -194,24 +242,36 @@ def conclude(results: Results, options: argparse.Namespace) -> int:
     if options.smoke:
         print("The benchmarks work. With so few requests the numbers mean nothing.")
         return 0
-    verdicts = judge(results)
-    print("\n".join(map(str, verdicts)))
-    return 1 if options.check and not all(verdict.is_met for verdict in verdicts) else 0
+    if not options.rst:
+        print("\n".join(map(str, judge(results))))
+    baseline = Baseline.from_json(options.baseline.read_text("utf-8")) if options.baseline.exists() else None
+    if options.update_baseline:
+        options.baseline.write_text(updated(baseline, results).to_json(), "utf-8")
+        return 0
+    return _checked(baseline, results) if options.check else 0
+
+
+def _checked(baseline: Baseline | None, results: Results) -> int:
+    if baseline is None:
+        print("error: there is no baseline to compare with; make one with --update-baseline", file=sys.stderr)
+        return 2
+    findings = compare(baseline, results)
+    print("\n".join(map(str, findings)))
+    return 1 if fails(findings) else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line says; the exit code: 0 good, 1 a target was missed, 2 nothing could be measured."""
+    """Do what the command line says; the exit code: 0 good, 1 worse than the baseline, 2 nothing could be measured."""
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     if options.load is not None:
         return conclude(Results.from_json(options.load.read_text("utf-8")), options)
-    cases = [case for case in CASES.values() if options.case is None or case.name in options.case]
     scale = scale_of(options)
     # A smoke test is over sooner if everybody may run anywhere.
     cores = choose_cores(() if options.smoke else sorted(os.sched_getaffinity(0)))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # being told to go must still stop the server
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # being told to go must still stop the servers
     try:
         with serving(scale.large_size, core=cores.server) as server:
-            results = run_all(cases, scale, server=server, cores=cores)
+            results = run_all(chosen(options.case), scale, server=server, cores=cores)
     except (BenchmarkError, ServerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

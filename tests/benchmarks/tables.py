@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .cases import CASES, MIB, Case, Clock
-from .job import Sample
-from .results import Results, cost, paired_ratio, peak_mib, summarise
+from .job import Sample, Work
+from .results import Results, bytecodes, cost, held_kib, instructions, partner, peak_mib, ratio, summarise
 
 BEGIN = ".. numbers begin: written by tests/benchmarks, change nothing here"
 END = ".. numbers end"
@@ -17,28 +17,57 @@ Table = list[list[str]]
 
 def table(case: Case, rows: Mapping[str, Sequence[Sample]], large_size: int) -> Table:
     """The table of one case."""
-    unit = "ms" if case.download else "us"
-    references = [label for label in case.references if label in rows]
+    if case.work is Work.COUNT:
+        return _counts(rows)
+    unit = _unit(case)
     headings = ["client", unit, "best", "spread", f"CPU {unit}"]
-    headings += ["MiB/s", "memory, MiB"] if case.download else []
-    headings += [f"{case.clock.value} / {label}" for label in references]
+    headings += ["MiB/s", "memory, MiB"] if case.is_large else []
+    headings += ["KiB each"] if case.work is Work.HOLD else []
+    headings += [f"{case.clock.value} / {label}" for label in _references(case, rows)]
     return [headings, *(_cells(case, label, rows, large_size=large_size) for label in rows)]
+
+
+def _unit(case: Case) -> str:
+    return "ms" if case.is_large or case.work is Work.IMPORT else "us"
+
+
+def _counts(rows: Mapping[str, Sequence[Sample]]) -> Table:
+    return [
+        ["client", "instructions", "bytecodes"],
+        *([label, _whole(instructions(samples)), _whole(bytecodes(samples))] for label, samples in rows.items()),
+    ]
+
+
+def _whole(number: float | None) -> str:
+    return "not counted" if number is None else f"{number:,.0f}"
 
 
 def _cells(case: Case, label: str, rows: Mapping[str, Sequence[Sample]], *, large_size: int) -> list[str]:
     samples = rows[label]
     wall = summarise(cost(sample, Clock.WALL) for sample in samples)
     cpu = summarise(cost(sample, Clock.CPU) for sample in samples)
-    per_second = 1e3 if case.download else 1e6
+    per_second = 1e3 if _unit(case) == "ms" else 1e6
     cells = [label, *(f"{seconds * per_second:,.1f}" for seconds in (wall.median, wall.low))]
     cells += [f"{wall.spread:.0%}", f"{cpu.median * per_second:,.1f}"]
-    if case.download:
-        peak = peak_mib(samples)
-        cells += [f"{large_size / MIB / wall.median:,.0f}", "unknown" if peak is None else f"{peak:.1f}"]
-    for other in case.references:
-        if other in rows:
-            cells.append("" if other == label else f"{paired_ratio(samples, rows[other], case.clock):.2f}")
-    return cells
+    if case.is_large:
+        size = large_size if case.size is None else case.size
+        cells += [f"{size / MIB / wall.median:,.0f}", _tenths(peak_mib(samples))]
+    if case.work is Work.HOLD:
+        cells.append(_tenths(held_kib(samples)))
+    return cells + [_hundredths(ratio(label, other, rows, clock=case.clock)) for other in _references(case, rows)]
+
+
+def _references(case: Case, rows: Mapping[str, Sequence[Sample]]) -> list[str]:
+    """The references that at least one row is compared with."""
+    return [other for other in case.references if any(partner(label, other, rows) for label in rows)]
+
+
+def _hundredths(number: float | None) -> str:
+    return "" if number is None else f"{number:.2f}"
+
+
+def _tenths(number: float | None) -> str:
+    return "unknown" if number is None else f"{number:.1f}"
 
 
 def as_text(rows: Table) -> str:
@@ -84,8 +113,7 @@ def chapter(results: Results) -> str:
 
 
 def _title(case: Case, results: Results) -> str:
-    is_small = case.download and results.large_size < 1024 * MIB
-    return f"{case.title} (here: {results.large_size / MIB:g} MiB)" if is_small else case.title
+    return f"{case.title}, which has {results.large_size / MIB:,g} MiB" if case.size is None else case.title
 
 
 def fill(page: str, numbers: str) -> str:

@@ -9,40 +9,26 @@ import json
 from pathlib import Path
 
 import pytest
-import trio
 
-from .cases import CASES, FULL, MIB, SMOKE, TARGETS, Case, Clock, Row, Target
+from .arguments import parse_arguments, scale_of
+from .baseline import Baseline, Expected, Key
+from .cases import CASES, FULL, MIB, SMOKE, Case, Clock, Row, Way, chosen, with_parser
 from .clients import CLIENTS
-from .contents import SMALL, Comparison, Counter, write_large
-from .job import BLOCK_SIZE, SMALL_SIZE, Job, Sample, Site
-from .results import Results, Verdict, cost, judge, paired_ratio, peak_mib, summarise
-from .suite import Cores, choose_cores, conclude, job_of, main, parse_arguments, scale_of, turns
-from .tables import BEGIN, END, as_rst, as_text, chapter, fill, report, table
-from .worker import get_small
+from .contents import Comparison, Counter, write_large
+from .job import BLOCK_SIZE, Job, Parser, Sample, Site, Work
+from .results import Results, Verdict, cost, held_kib, judge, paired_ratio, peak_mib, ratio, summarise
+from .samples import CHUNKS, EVENTS, FETCH, SEQUENTIAL, results_of, sample
+from .server import Server
+from .suite import Cores, Turn, batches, choose_cores, conclude, job_of, main, turns
+from .tables import BEGIN, END, chapter
+from .targets import KIB_EACH, MILLISECONDS, TARGETS, Target
+
+SERVER = Server(port=1, tls_port=2, own_port=3, ca_file="ca.pem", large_file="large", version="nginx/0")
 
 
-def sample(seconds: float, *, cpu: float | None = None, count: int = 1, peak: int | None = None) -> Sample:
-    """What a round might have taken; by default all of the time on the processor."""
-    return Sample(seconds=seconds, cpu_seconds=seconds if cpu is None else cpu, count=count, peak_kib=peak)
-
-
-def results_of(case: str, rows: dict[str, list[Sample]]) -> Results:
-    """Results of one case."""
-    results = Results({"processor": "Abacus 3000"}, 1024 * MIB)
-    for label, samples in rows.items():
-        for one in samples:
-            results.add(CASES[case], label, one)
-    return results
-
-
-SITE = Site(port=1)
-SEQUENTIAL = results_of(
-    "sequential",
-    {
-        "trioreply fetch": [sample(2.0, count=10_000), sample(4.0, count=10_000), sample(3.0, count=10_000)],
-        "httpx2": [sample(4.0, count=10_000), sample(8.0, count=10_000), sample(4.0, count=10_000)],
-    },
-)
+def all_rows(*cases: str) -> dict[str, tuple[Row, ...]]:
+    """The rows of all cases, or of those that are named, as if everything were installed."""
+    return {name: SMOKE.rows(CASES[name]) for name in cases or CASES}
 
 
 def test_summary() -> None:
@@ -91,20 +77,45 @@ def test_samples_travel() -> None:
     """What a measuring process is told and what it answers arrive as they were."""
     answer = sample(1.5, cpu=1.25, count=7, peak=8)
     assert Sample.from_json(answer.to_json()) == answer
-    job = job_of(next(turns([CASES["download"]], FULL, list(CLIENTS))), FULL, site=SITE, core=None)
-    assert Job.from_json(job.to_json()) == job
+    for turn in turns(chosen(None), FULL, all_rows()):
+        job = job_of(turn, FULL, server=SERVER, core=None)
+        assert Job.from_json(job.to_json()) == job
 
 
 def test_a_site_has_a_url() -> None:
     """A site whose authority is known is a secure one."""
-    assert SITE.base == "http://127.0.0.1:1"
+    assert Site(port=1).base == "http://127.0.0.1:1"
     assert Site(port=2, ca_file="ca.pem").base == "https://127.0.0.1:2"
+
+
+def test_ways_lead_somewhere() -> None:
+    """Each way has its server, and only proxied ones a proxy, which the rows that go straight do without."""
+    assert {way: SERVER.site(way).port for way in Way} == {
+        Way.PLAIN: 1,
+        Way.FORWARDED: 1,
+        Way.TLS: 2,
+        Way.TUNNEL: 2,
+        Way.OWN: 3,
+    }
+    assert {way for way in Way if SERVER.site(way).proxy} == {Way.FORWARDED, Way.TUNNEL}
+    assert SERVER.site(Way.TUNNEL).proxy == "http://127.0.0.1:3"
+    assert SERVER.site(Way.TUNNEL, goes_straight=True).proxy is None
 
 
 def test_secure_cases_say_so() -> None:
     """What is called TLS is measured over TLS, and nothing else is."""
-    assert {case.name for case in CASES.values() if case.tls} == {"sequential-tls", "handshakes", "download-tls"}
-    assert all(("over TLS" in case.title) is case.tls for case in CASES.values())
+    secure = {case.name for case in CASES.values() if case.way in {Way.TLS, Way.TUNNEL}}
+    assert secure == {"sequential-tls", "handshakes", "download-tls", "tunnel"}
+    assert all(("over TLS" in case.title) is (case.name in secure) for case in CASES.values())
+
+
+def test_ours_come_with_either_parser() -> None:
+    """Whatever trioreply reads is measured with both parsers, and the others' rows name none."""
+    for case in CASES.values():
+        for row in case.rows:
+            ours = [other.parser for other in case.rows if (row.client, row.width) == (other.client, other.width)]
+            is_reading = CLIENTS[row.client].is_ours and case.work is not Work.IMPORT
+            assert set(ours) == (set(Parser) if is_reading else {None})
 
 
 def test_results_travel() -> None:
@@ -129,32 +140,58 @@ def test_rows_name_clients() -> None:
     for case in CASES.values():
         assert {row.client for row in case.rows} <= CLIENTS.keys()
         assert len({row.label for row in case.rows}) == len(case.rows)
-        assert set(case.references) <= {row.label for row in case.rows}
+        labels = {row.label for row in case.rows}
+        assert all({other, with_parser(other)} & labels for other in case.references)
 
 
 def test_targets_are_judged() -> None:
     """A target is met by a value up to its limit, and not by one that nobody measured."""
     verdicts = {verdict.target.row: verdict for verdict in judge(SEQUENTIAL)}
-    assert verdicts["trioreply fetch"].is_met
-    assert verdicts["trioreply fetch"].value == 0.5
-    assert not verdicts["trioreply get"].is_met
-    assert verdicts["trioreply get"].value is None
+    assert verdicts[FETCH].is_met
+    assert verdicts[FETCH].value == 0.5
+    other = verdicts[with_parser("trioreply get")]
+    assert not other.is_met
+    assert other.value is None
 
 
 def test_targets_need_the_peer() -> None:
     """Without the other client there is nothing to compare with, and so no success."""
-    alone = results_of("sequential", {"trioreply fetch": [sample(1.0)]})
-    assert [verdict.value for verdict in judge(alone)] == [None, None]
+    alone = results_of("sequential", {FETCH: [sample(1.0)]})
+    assert {verdict.value for verdict in judge(alone)} == {None}
 
 
 def test_memory_targets_are_judged() -> None:
     """A bound on memory is held against MiB above an idle manager."""
-    results = results_of(
-        "download", {"trioreply events": [sample(1.0, peak=13 * 1024)], "trioreply chunks": [sample(1.0, peak=1024)]}
-    )
-    verdicts = {verdict.target.row: verdict for verdict in judge(results)}
-    assert not verdicts["trioreply events"].is_met
-    assert verdicts["trioreply chunks"].is_met
+    results = results_of("download", {EVENTS: [sample(1.0, peak=13 * 1024)], CHUNKS: [sample(1.0, peak=1024)]})
+    verdicts = {verdict.target.row: verdict for verdict in judge(results) if verdict.target.against is None}
+    assert not verdicts[EVENTS].is_met
+    assert verdicts[CHUNKS].is_met
+
+
+def test_other_bounds_are_judged() -> None:
+    """A held reply's memory is held against KiB, an import against milliseconds."""
+    held = Sample(seconds=1.0, cpu_seconds=1.0, count=10, held_kib=190)
+    results = results_of("stalled", {with_parser("trioreply get"): [held]})
+    results.add(CASES["import"], "import trioreply", sample(0.061))
+    verdicts = {verdict.target.unit: verdict for verdict in judge(results) if verdict.value is not None}
+    assert (verdicts[KIB_EACH].value, verdicts[KIB_EACH].is_met) == (19.0, True)
+    assert (verdicts[MILLISECONDS].value, verdicts[MILLISECONDS].is_met) == (61.0, False)
+
+
+def test_partners_have_the_same_parser() -> None:
+    """A row of ours is compared with the one of ours that reads with the same parser; others have no such partner."""
+    rows = {with_parser(f"trioreply {way}", parser): [sample(1.0)] for way in ("fetch", "get") for parser in Parser}
+    rows[with_parser("trioreply get", Parser.HTTPTOOLS)] = [sample(3.0)]
+    rows["httpx2"] = [sample(2.0)]
+    found = {label: ratio(label, "trioreply fetch", rows, clock=Clock.WALL) for label in rows}
+    assert list(found.values()) == [None, None, 1.0, 3.0, None]
+
+
+def test_held_memory_is_the_worst_round() -> None:
+    """Of held replies counts the memory of each, in the worst round; unknown rounds do not count."""
+    rounds = [Sample(seconds=1, cpu_seconds=1, count=10, held_kib=kib) for kib in (100, 200, None)]
+    assert held_kib(rounds) == 20.0
+    assert held_kib(rounds[2:]) is None
 
 
 @pytest.mark.parametrize(
@@ -166,91 +203,51 @@ def test_verdict_in_words(value: float | None, words: str) -> None:
     assert str(Verdict(Target(case="a", row="b", against="c", limit=1), value)).startswith(words)
 
 
-def test_table_of_requests() -> None:
-    """A table has the rows in their order, microseconds, the spread, and the ratios to the rows that were measured."""
-    assert table(CASES["sequential"], SEQUENTIAL.cases["sequential"], 1) == [
-        ["client", "us", "best", "spread", "CPU us", "time / httpx2"],
-        ["trioreply fetch", "300.0", "200.0", "67%", "300.0", "0.50"],
-        ["httpx2", "400.0", "400.0", "100%", "400.0", ""],
-    ]
-
-
-def test_table_of_downloads() -> None:
-    """A download's table has milliseconds, the rate and the memory."""
-    rows = {"trioreply events": [sample(2.0, peak=2048)], "aiohttp": [sample(1.0)]}
-    assert table(CASES["download"], rows, 1024 * MIB) == [
-        ["client", "ms", "best", "spread", "CPU ms", "MiB/s", "memory, MiB", "time / aiohttp"],
-        ["trioreply events", "2,000.0", "2,000.0", "0%", "2,000.0", "512", "2.0", "2.00"],
-        ["aiohttp", "1,000.0", "1,000.0", "0%", "1,000.0", "1,024", "unknown", ""],
-    ]
-
-
-def test_text_is_aligned() -> None:
-    """On a terminal names stand to the left, numbers to the right, and no line ends in spaces."""
-    assert as_text([["client", "us", ""], ["x", "1,234.0", ""]]) == "client       us\nx       1,234.0"
-
-
-def test_rst_is_a_list_table() -> None:
-    """In the documentation a table is a list, with a heading."""
-    assert as_rst([["client", "us"], ["x", ""]]).splitlines() == [
-        ".. list-table::",
-        "   :header-rows: 1",
-        "",
-        "   * - client",
-        "     - us",
-        "   * - x",
-        "     -",
-    ]
-
-
-def test_reports_name_what_was_measured() -> None:
-    """Both reports name the case; the documentation's also names the machine."""
-    assert report(SEQUENTIAL).startswith("sequential: GET of 100 bytes, one after another")
-    assert chapter(SEQUENTIAL).startswith("Measured with processor: Abacus 3000.\n\n``sequential``: GET")
-
-
-def test_smaller_downloads_say_so() -> None:
-    """A download that was not of the size its title promises is marked."""
-    results = Results({}, 8 * MIB)
-    results.add(CASES["download"], "aiohttp", sample(1.0))
-    assert "(here: 8 MiB)" in report(results)
-
-
-def test_numbers_go_between_their_marks() -> None:
-    """Numbers replace older ones, and nothing else of the page."""
-    page = f"before\n\n{BEGIN}\n\nold\n\n{END}\n\nafter\n"
-    filled = fill(page, "new")
-    assert filled == f"before\n\n{BEGIN}\n\nnew\n\n{END}\n\nafter\n"
-    assert fill(filled, "new") == filled
-
-
-def test_page_without_marks() -> None:
-    """A page without a place for numbers is left alone, with a word about what it lacks."""
-    with pytest.raises(ValueError, match="has no lines"):
-        fill("a page", "new")
-
-
-def test_the_documentation_has_a_place_for_numbers() -> None:
-    """The page about performance can be filled."""
-    page = Path(__file__).parents[2] / "docs" / "performance.rst"
-    assert "numbers" in fill(page.read_text("utf-8"), "numbers")
-
-
 def test_rounds_are_interleaved() -> None:
     """Rows take turns, so that what disturbs the machine disturbs all of them; downloads are looked at beforehand."""
-    case = Case(
-        name="a", title="b", rows=(Row("x"), Row("y"), Row("absent")), references=(), count=1, warm_up=1, download=True
-    )
-    order = [(turn.row.client, turn.round) for turn in turns([case], FULL, ["x", "y"])]
+    case = Case(name="a", title="b", rows=(), references=(), count=1, warm_up=1, work=Work.DOWNLOAD)
+    order = [(turn.row.client, turn.round) for turn in turns([case], FULL, {"a": [Row("x"), Row("y")]})]
     assert order == [(client, number) for number in range(FULL.rounds + 1) for client in ("x", "y")]
 
 
 def test_smoke_leaves_out_the_widest_and_compares_at_once() -> None:
     """A smoke test does little, but looks at all contents."""
-    planned = list(turns(list(CASES.values()), SMOKE, list(CLIENTS)))
+    planned = list(turns(chosen(None), SMOKE, all_rows()))
+    jobs = [job_of(turn, SMOKE, server=SERVER, core=None) for turn in planned]
     assert {turn.round for turn in planned} == {1}
-    assert max(turn.row.width for turn in planned) == SMOKE.widest
-    assert job_of(planned[-1], SMOKE, site=SITE, core=None).check
+    assert max(job.width for job in jobs) == SMOKE.widest
+    assert all(job.check for job in jobs)
+
+
+def test_hurry_shares_processes() -> None:
+    """In a hurry a library's rows share a process, except imports; a measurement that counts has one of its own."""
+    rows = all_rows("sequential", "import")
+    planned = list(turns(chosen(list(rows)), SMOKE, rows))
+    shared = batches(planned, SMOKE)
+    assert {turn.row.parser for turn in shared[0]} == {Parser.H11}
+    assert len(shared[0]) == 3
+    assert sum(batch[0].case.name == "import" for batch in shared if len(batch) == 1) == 4
+    assert batches(planned, FULL) == [[turn] for turn in planned]
+
+
+def test_counting_once_is_enough() -> None:
+    """Counts come out the same every time, so there is one round of them."""
+    assert [turn.round for turn in turns([CASES["instructions"]], FULL, {"instructions": [Row("x")]})] == [1]
+
+
+def test_held_replies_are_scaled() -> None:
+    """Fewer replies are held in a smoke test, and it does not warm up with more than usual."""
+    case = CASES["stalled"]
+    job = job_of(Turn(case=case, row=case.rows[0], round=1), SMOKE, server=SERVER, core=None)
+    assert (job.width, job.warm_up, job.connections) == (25, 10, 5000)
+    job = job_of(Turn(case=case, row=case.rows[0], round=1), FULL, server=SERVER, core=None)
+    assert (job.width, job.warm_up) == (5000, 10)
+
+
+def test_sizes_are_scaled() -> None:
+    """What is as large as the large file follows it; JSON is divided; what lies on the server stays."""
+    sizes = [SMOKE.size(CASES[name]) for name in ("upload-file", "upload-json", "ten")]
+    assert sizes == [8 * MIB, 500_000, 10_000_000]
 
 
 def test_counts_are_scaled() -> None:
@@ -260,7 +257,8 @@ def test_counts_are_scaled() -> None:
 
 def test_only_first_round_compares() -> None:
     """Comparing takes time, so the rounds that count do not do it."""
-    checks = [job_of(turn, FULL, site=SITE, core=None).check for turn in turns([CASES["download"]], FULL, ["aiohttp"])]
+    planned = turns([CASES["download"]], FULL, {"download": [Row("aiohttp")]})
+    checks = [job_of(turn, FULL, server=SERVER, core=None).check for turn in planned]
     assert checks == [True, *[False] * FULL.rounds]
 
 
@@ -284,7 +282,9 @@ def test_smoke_argument() -> None:
     assert scale_of(parse_arguments(["--smoke"])) is SMOKE
 
 
-@pytest.mark.parametrize("wrong", [["--smoke", "--check"], ["--case", "nothing"], ["--rounds", "0"]])
+@pytest.mark.parametrize(
+    "wrong", [["--smoke", "--check"], ["--check", "--update-baseline"], ["--case", "nothing"], ["--rounds", "0"]]
+)
 def test_wrong_arguments(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """What cannot be meant is refused: a smoke test proves no speed."""
     with pytest.raises(SystemExit) as stopped:
@@ -293,16 +293,38 @@ def test_wrong_arguments(wrong: list[str], capsys: pytest.CaptureFixture[str]) -
     assert "usage" in capsys.readouterr().err
 
 
-def test_check_decides_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    """A missed target is a failure only for ``--check``; what was not measured counts as missed."""
+def test_missed_targets_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Targets are what we aim at: missing one is said, and is no failure."""
     assert conclude(SEQUENTIAL, parse_arguments([])) == 0
-    assert conclude(SEQUENTIAL, parse_arguments(["--check"])) == 1
     assert "NOT MEASURED" in capsys.readouterr().out
-    met = Results({}, 1)
-    rows = {"trioreply fetch": 1.0, "trioreply get": 1.0, "httpx2": 2.0}
-    for label, seconds in rows.items():
-        met.add(CASES["sequential"], label, sample(seconds))
-    assert conclude(met, parse_arguments(["--check"])) == 0
+
+
+def test_check_decides_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is worse than in the baseline is a failure, and only for ``--check``; a baseline has to be there."""
+    file = tmp_path / "baseline.json"
+    check = parse_arguments(["--check", "--baseline", str(file)])
+    assert conclude(SEQUENTIAL, check) == 2
+    key = Key("sequential", FETCH, "CPU time / httpx2")
+    for before, code in ((0.5, 0), (0.3, 1)):
+        file.write_text(Baseline("any", "any", {key: Expected(before, 0.2)}).to_json(), "utf-8")
+        assert conclude(SEQUENTIAL, check) == code
+    assert "WORSE" in capsys.readouterr().out
+    assert conclude(SEQUENTIAL, parse_arguments(["--baseline", str(file)])) == 0
+
+
+def test_update_writes_the_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--update-baseline`` makes a baseline that the same results then pass."""
+    file = tmp_path / "baseline.json"
+    assert conclude(SEQUENTIAL, parse_arguments(["--update-baseline", "--baseline", str(file)])) == 0
+    assert Key("sequential", FETCH, "CPU time / httpx2") in Baseline.from_json(file.read_text("utf-8")).numbers
+    assert conclude(SEQUENTIAL, parse_arguments(["--check", "--baseline", str(file)])) == 0
+    assert "as before" in capsys.readouterr().out
+
+
+def test_rst_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--rst`` prints what goes into the documentation, and nothing else."""
+    assert conclude(SEQUENTIAL, parse_arguments(["--rst"])) == 0
+    assert capsys.readouterr().out == chapter(SEQUENTIAL) + "\n"
 
 
 def test_results_can_be_loaded_and_filled_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -335,45 +357,3 @@ def test_wrong_contents_are_noticed(tmp_path: Path) -> None:
     comparison.take(content[:1000])
     with pytest.raises(RuntimeError, match="from 1000 on"):
         comparison.take(content[1000 + 64 * 1024 :])
-
-
-class _Canned:
-    """A session with one answer."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-        self.running = self.most = self.asked = 0
-
-    async def small(self) -> bytes:
-        """The answer, after a turn of everybody else."""
-        self.asked += 1
-        self.running += 1
-        self.most = max(self.most, self.running)
-        await trio.lowlevel.checkpoint()
-        self.running -= 1
-        return self.body
-
-    async def large(self, take: object) -> None:
-        """Not asked here."""
-
-    async def all_of(self, tasks: object) -> None:
-        """In a nursery."""
-        assert isinstance(tasks, list)
-        async with trio.open_nursery() as nursery:
-            for task in tasks:
-                nursery.start_soon(task)
-
-
-@pytest.mark.parametrize("width", [1, 4])
-async def test_small_files_are_counted(width: int) -> None:
-    """Just as many requests are made as are counted, and as many at once as was said."""
-    session = _Canned(SMALL)
-    await get_small(session, 10, width)
-    assert (session.asked, session.most) == (10, width)
-    assert len(SMALL) == SMALL_SIZE
-
-
-async def test_wrong_small_file_is_noticed() -> None:
-    """A client that gives something else is not measured."""
-    with pytest.raises(RuntimeError, match="expected the small file"):
-        await get_small(_Canned(b"404"), 1, 1)

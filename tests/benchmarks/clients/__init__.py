@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from attrs import frozen
@@ -20,29 +21,40 @@ T = TypeVar("T")
 Take = Callable[[bytes], None]
 """Gets each piece of a download."""
 
+IMPORTED = "imported"
+"""The variant that stands for importing the package, and nothing else."""
 
-class Session(Protocol):
-    """A client that is connected to the benchmark's server."""
 
-    async def small(self) -> bytes:
-        """GET the small file; its contents.
+class Session:
+    """A client that is connected to the benchmark's server. Paths have no slash in front.
 
-        Raises:
-            Exception: whatever the client raises. A status other than 200 is an error, too.
-        """
-        ...
+    Every method raises whatever the client raises, and a status other than 200 is an error, too. A client need not be
+    able to do everything: what it inherits from here raises `NotImplementedError`.
+    """
 
-    async def large(self, take: Take) -> None:
-        """GET the large file, and hand over the pieces as they come.
+    async def get(self, path: str) -> bytes:
+        """GET ``path``; its contents."""
+        raise NotImplementedError("this way is not for whole bodies")
 
-        Raises:
-            Exception: as `small`.
-        """
-        ...
+    async def download(self, path: str, take: Take) -> None:
+        """GET ``path``, and hand over the pieces as they come."""
+        raise NotImplementedError("this way is not for downloads")
+
+    async def upload(self, path: str, file: Path) -> bytes:
+        """PUT what is in ``file``; the answer's contents."""
+        raise NotImplementedError("this way is not for uploads")
+
+    async def upload_json(self, path: str, value: list[str]) -> bytes:
+        """POST ``value`` as JSON; the answer's contents."""
+        raise NotImplementedError("this way is not for JSON")
+
+    async def hold(self, path: str, opened: Callable[[], None]) -> bytes:
+        """GET ``path``, call ``opened`` once the head has come, then read the contents."""
+        raise NotImplementedError("this way does not see heads before bodies")
 
     async def all_of(self, tasks: list[Callable[[], Awaitable[None]]]) -> None:
         """Run ``tasks`` at the same time, until all have ended."""
-        ...
+        raise NotImplementedError("this way does one thing at a time")
 
 
 class ClientModule(Protocol):
@@ -67,6 +79,11 @@ class Client:
     """The package that has to be installed."""
     variant: str = ""
     """Which of a library's ways, where it has several."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is what the benchmarks are about."""
+        return self.requires == "trioreply"
 
     @property
     def is_installed(self) -> bool:
@@ -96,7 +113,15 @@ CLIENTS = {
         Client("trio.SSLStream", "with_sockets", "trio", "tls"),
         Client("asyncio, resumed", "with_asyncio", "asyncio", "resumed"),
         Client("asyncio, not resumed", "with_asyncio", "asyncio"),
-        Client("httpx2", "with_httpx2", "httpx2"),
+        Client("httpx", "with_httpx", "httpx", "httpx"),
+        Client("httpx2", "with_httpx", "httpx2", "httpx2"),
         Client("aiohttp", "with_aiohttp", "aiohttp"),
+        Client("pyreqwest", "with_pyreqwest", "pyreqwest"),
+        Client("pycurl", "with_pycurl", "pycurl"),
+        Client("Qt", "with_qt", "PySide6"),
+        Client("import trio", "", "trio", IMPORTED),
+        Client("import trioreply", "", "trioreply", IMPORTED),
+        Client("import httpx2", "", "httpx2", IMPORTED),
+        Client("import aiohttp", "", "aiohttp", IMPORTED),
     )
 }

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from ..job import Site
-from . import Session, Take
+from . import Session
 from .on_asyncio import all_of, run
 
 __all__ = ["open_session", "run"]
@@ -36,7 +36,7 @@ class _Resuming(ssl.SSLContext):
         return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session or self.session)
 
 
-class _Connections:
+class _Connections(Session):
     """One connection after the other."""
 
     def __init__(self, site: Site, *, resumes: bool) -> None:
@@ -49,14 +49,10 @@ class _Connections:
         """See `Session.all_of`."""
         await all_of(tasks)
 
-    async def large(self, take: Take) -> None:
-        """See `Session.large`."""
-        raise NotImplementedError("this way is not for large files")
-
-    async def small(self) -> bytes:
-        """See `Session.small`."""
+    async def get(self, path: str) -> bytes:
+        """See `Session.get`."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._site.port, ssl=self._context)
-        writer.write(b"GET /small HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % self._site.port)
+        writer.write(f"GET /{path} HTTP/1.1\r\nHost: 127.0.0.1:{self._site.port}\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200 "):
             raise RuntimeError(f"not the answer that was expected: {head[:40]!r}")

@@ -1,4 +1,4 @@
-"""trioreply, in each of its ways. Its defaults, but for the number of connections, and whom to trust."""
+"""trioreply, in each of its ways. Its defaults, but for the number of connections, whom to trust, and the proxy."""
 
 from __future__ import annotations
 
@@ -12,53 +12,68 @@ from ..job import Site
 from . import Session, Take
 from .on_trio import all_of, run
 
-__all__ = ["open_session", "run"]
+__all__ = ["open_session", "run", "session_of"]
 
 
-class _Ours:
-    """One manager."""
+class _Fetch(Session):
+    """``await manager.fetch``."""
 
     def __init__(self, manager: trioreply.Manager, base: str) -> None:
         self._manager = manager
-        self._small_url = f"{base}/small"
-        self._large_url = f"{base}/large"
+        self._base = base
 
     async def all_of(self, tasks: list[Callable[[], Awaitable[None]]]) -> None:
         """See `Session.all_of`."""
         await all_of(tasks)
 
-    async def large(self, take: Take) -> None:
-        """See `Session.large`."""
-        raise NotImplementedError("this way is not for large files")
-
-    async def small(self) -> bytes:
-        """See `Session.small`. The plain way, which also warms up for large files."""
-        return (await self._manager.fetch(self._small_url)).body
+    async def get(self, path: str) -> bytes:
+        """See `Session.get`."""
+        return (await self._manager.fetch(f"{self._base}/{path}")).body
 
 
-class _Get(_Ours):
-    """``async with manager.get`` and one read."""
+class _Get(_Fetch):
+    """``async with`` a reply of the manager's, and one read."""
 
-    async def small(self) -> bytes:
-        async with self._manager.get(self._small_url) as reply:
+    async def get(self, path: str) -> bytes:
+        async with self._manager.get(f"{self._base}/{path}") as reply:
+            body = await reply.read_all()
+            reply.raise_for_error()
+        return body
+
+    async def upload(self, path: str, file: Path) -> bytes:
+        """See `Session.upload`."""
+        async with self._manager.put(f"{self._base}/{path}", file) as reply:
+            body = await reply.read_all()
+            reply.raise_for_error()
+        return body
+
+    async def upload_json(self, path: str, value: list[str]) -> bytes:
+        """See `Session.upload_json`."""
+        async with self._manager.post(f"{self._base}/{path}", json=value) as reply:
+            body = await reply.read_all()
+            reply.raise_for_error()
+        return body
+
+    async def hold(self, path: str, opened: Callable[[], None]) -> bytes:
+        """See `Session.hold`."""
+        async with self._manager.get(f"{self._base}/{path}") as reply:
+            await reply.wait_metadata()
+            opened()
             body = await reply.read_all()
             reply.raise_for_error()
         return body
 
 
-class _Events(_Ours):
+class _Events(_Fetch):
     """The events, and ``read`` whenever there is something."""
 
-    async def small(self) -> bytes:
+    async def get(self, path: str) -> bytes:
         pieces: list[bytes] = []
-        await self._follow(self._small_url, pieces.append)
+        await self.download(path, pieces.append)
         return b"".join(pieces)
 
-    async def large(self, take: Take) -> None:
-        await self._follow(self._large_url, take)
-
-    async def _follow(self, url: str, take: Take) -> None:
-        async with self._manager.get(url) as reply:
+    async def download(self, path: str, take: Take) -> None:
+        async with self._manager.get(f"{self._base}/{path}") as reply:
             async for event in reply:
                 match event:
                     case trioreply.ReadyRead():
@@ -68,37 +83,37 @@ class _Events(_Ours):
             reply.raise_for_error()
 
 
-class _Chunks(_Ours):
+class _Chunks(_Fetch):
     """``async for`` over ``chunks()``."""
 
-    async def large(self, take: Take) -> None:
-        async with self._manager.get(self._large_url) as reply:
+    async def download(self, path: str, take: Take) -> None:
+        async with self._manager.get(f"{self._base}/{path}") as reply:
             async for piece in reply.chunks():
                 take(piece)
             reply.raise_for_error()
 
 
-class _Stream(_Ours):
+class _Stream(_Fetch):
     """``async for`` over ``stream``."""
 
-    async def large(self, take: Take) -> None:
-        async with self._manager.get(self._large_url) as reply:
+    async def download(self, path: str, take: Take) -> None:
+        async with self._manager.get(f"{self._base}/{path}") as reply:
             async for piece in reply.stream:
                 take(bytes(piece))
             reply.raise_for_error()
 
 
-class _Anew(_Ours):
+class _Anew(_Fetch):
     """A connection for each request; whether it resumes a session is configured."""
 
-    async def small(self) -> bytes:
-        body = await super().small()
+    async def get(self, path: str) -> bytes:
+        body = await super().get(path)
         self._manager.clear_connections()
         return body
 
 
 _WAYS = {
-    "fetch": _Ours,
+    "fetch": _Fetch,
     "get": _Get,
     "events": _Events,
     "chunks": _Chunks,
@@ -106,6 +121,11 @@ _WAYS = {
     "resumed": _Anew,
     "not resumed": _Anew,
 }
+
+
+def session_of(variant: str, manager: trioreply.Manager, base: str) -> Session:
+    """A session that uses ``manager`` in one of its ways."""
+    return _WAYS[variant](manager, base)
 
 
 @asynccontextmanager
@@ -117,5 +137,5 @@ async def open_session(variant: str, *, site: Site, connections: int) -> AsyncIt
         use_system_ca=False,
         session_reuse=variant != "not resumed",
     )
-    async with trioreply.open_manager(limits=limits, ssl=trusts) as manager:
-        yield _WAYS[variant](manager, site.base)
+    async with trioreply.open_manager(limits=limits, ssl=trusts, trust_env=False, proxy=site.proxy) as manager:
+        yield session_of(variant, manager, site.base)
