@@ -63,7 +63,7 @@ nitpick_ignore_regex = [
     # What signatures mention of the inside: aliases, type variables and protocols, which no reader needs to follow.
     (r"py:\w+", r"trioreply\._.*"),
     (r"py:\w+", r"trioreply\.testing\.[a-z_]+\..*"),
-    ("py:class", r"ReplyLike|Replies|HeaderFields|Headers|Auth|AuthSource|Body|ProxySource|Psk|Source|Ts|URL|Path|SSLContext"),
+    ("py:class", r"ReplyLike|Replies|HeaderFields|Headers|Auth|AuthSource|Body|Psk|Source|Ts|URL|Path|SSLContext"),
     ("py:obj", r"(Reply)?Owner\..*"),
     # A member of an enumeration, in the docstring of that enumeration.
     ("py:obj", r"NO_ERROR"),

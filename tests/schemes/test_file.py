@@ -20,9 +20,9 @@ from yarl import URL
 import trioreply
 from trioreply import NetworkError, RedirectPolicy, Request, ResponseHead
 from trioreply._model.urls import make_url
+from trioreply._net.owned import Owned
 from trioreply._schemes.file import path_of
 from trioreply._schemes.local import PIECE, OpenFile, _moment, deliver, describe
-from trioreply._net.owned import Owned
 from trioreply.errors import ProtocolInvalidOperationError, UnknownContentError
 from trioreply.testing import MemoryNetwork, OriginResponse, open_origin
 

@@ -241,8 +241,8 @@ _TYPES = {
 
 ProxySource = Proxy | URL | str
 """What may be given for a proxy: a URL with one of the schemes ``http``, ``https`` (the connection to the proxy is
-secured), ``socks4``, ``socks4a``, ``socks5``, ``socks`` (the same), ``socks5h``, and ``direct://`` for no proxy; without
-a scheme it is one for HTTP."""
+secured), ``socks4``, ``socks4a``, ``socks5``, ``socks`` (the same), ``socks5h``, and ``direct://`` for no proxy;
+without a scheme it is one for HTTP."""
 
 _ADVICE = (
     "write it like http://host:3128 or socks5h://user:password@host:1080, with special characters of user and password "
