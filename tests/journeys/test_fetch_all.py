@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncGenerator, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio.testing
@@ -67,6 +69,14 @@ async def test_a_failure_cancels_the_others(place: Place) -> None:
                 async for _ in results:
                     pytest.fail("the others never answer")
         assert caught.value.url == origin.url("/missing")
+        # A reader who is busy with something else is not cancelled, but hears of it when he comes back.
+        was_undisturbed = False
+        with pytest.raises(ContentNotFoundError):
+            async with manager.fetch_all(urls) as results:
+                await trio.testing.wait_all_tasks_blocked()
+                was_undisturbed = True
+                await anext(results)
+        assert was_undisturbed
         assert (manager.statistics().leases, manager.statistics().replies_running) == (0, 0)
         assert (await manager.fetch(origin.url("/missing"), raise_for_error=False)).status_code == 404
 
@@ -186,3 +196,15 @@ async def test_sweep(owns_manager: bool, autojump_clock: MockClock) -> None:
     open_manager = partial(trioreply.open_manager, run_sync=run_sync_inline)
     sweep = partial(ManagerSweep, open_manager, many, routes=echo, owns_manager=owns_manager)
     assert await sweep_environment(sweep) > 0
+
+
+async def test_a_download_in_one_call(place: Place, tmp_path: Path) -> None:
+    """``download`` gives the path of the whole file; relative URLs are the manager's, and limits are Limits."""
+    async with place.origin({"/files/a.bin": OriginResponse(body=b"content")}) as origin:
+        async with place.open_manager(base_url=origin.url("/files")) as manager:
+            path = await manager.download("a.bin", tmp_path / "here", sha256=hashlib.sha256(b"content").hexdigest())
+            assert path.read_bytes() == b"content"
+            async with manager.open_download(Request("a.bin"), tmp_path) as download:
+                assert (await download.wait()).name == "a.bin"
+            with pytest.raises(TypeError, match=r"^limits: "):
+                manager.get("a.bin", limits=3)  # type: ignore[arg-type]  # it is the point

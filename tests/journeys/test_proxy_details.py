@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import trio
+import trio.testing
 
 from tests.proxies import CONNECTED, Script, address_of, open_scripted
 from trioreply import NetworkError, Proxy, ProxyAuthenticationRequired, ProxyType
+from trioreply._net.stream import adapt
+from trioreply._net.tunnel import send_to_proxy
 from trioreply.testing import OriginResponse, ReceiveHead, Reset, ScriptedPeer, Send, Stall
 
 from .conftest import Place
@@ -102,6 +106,34 @@ async def test_a_proxy_that_hangs_up_before_it_is_asked(memory: Place) -> None:
             entry = Proxy(kind, proxy.host, proxy.port)
             async with memory.open_manager(proxy=entry) as manager, manager.get("https://origin.test/") as reply:
                 assert await reply.wait_finished() is NetworkError.PROXY_CONNECTION_CLOSED
+
+
+async def test_a_password_that_was_changed(memory: Place) -> None:
+    """What a SOCKS proxy has accepted is tried before the entry's own password, and forgotten when it is refused."""
+    here = Surroundings(memory)
+    async with here.origin({"/": PAGE}) as origin, here.socks_proxy(login=("me", "old")) as proxy:
+        entry = proxy_at(proxy, ("me", "new"))
+        async with memory.open_manager(proxy=entry) as manager:
+            async with manager.get(origin.url()) as reply:
+                async for event in reply:
+                    if isinstance(event, ProxyAuthenticationRequired):
+                        event.answer("me", "old")
+                assert reply.status_code == 200
+            proxy.login = ("me", "new")
+            manager.clear_connections()
+            assert (await manager.fetch(origin.url())).body == b"hello"
+    said = [visit.login[1] for visit in proxy.visits if visit.login is not None]
+    assert said == [b"new", b"old", b"old", b"new"]
+
+
+async def test_what_was_said_to_nobody() -> None:
+    """A proxy that has gone does not fail the saying, since it may have answered before."""
+
+    ours, theirs = trio.testing.memory_stream_pair()
+    await theirs.aclose()
+    with pytest.raises(trio.BrokenResourceError):
+        await ours.send_all(b"hello")
+    await send_to_proxy(adapt(ours, lambda _stream: None), b"hello")
 
 
 async def test_a_way_that_nobody_listens_on(memory: Place) -> None:

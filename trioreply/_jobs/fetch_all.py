@@ -89,7 +89,9 @@ class FetchAll(AsyncIterator[FetchResult]):
         self._on_failure = on_failure
         self._failure: Exception | None = None
         self._was_entered = False
-        self._cancel = trio.CancelScope()
+        # Of the fetches alone. The nursery's own surrounds the reader as well, who must hear of a failure, and not be
+        # cancelled by it.
+        self._scope = trio.CancelScope()
         self._send, self._receive = trio.open_memory_channel[FetchResult](0)
 
     async def __aenter__(self) -> Self:
@@ -98,16 +100,13 @@ class FetchAll(AsyncIterator[FetchResult]):
         self._was_entered = True
         self._block = trio.open_nursery()
         nursery = await self._block.__aenter__()
-        self._cancel = nursery.cancel_scope
-        with self._send:
-            for _ in range(self._limit):
-                nursery.start_soon(self._work, self._send.clone())
+        nursery.start_soon(self._run)
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._cancel.cancel()
+        self._scope.cancel()
         self._receive.close()
         await leave_nursery(self._block, exc)
 
@@ -126,14 +125,19 @@ class FetchAll(AsyncIterator[FetchResult]):
             raise self._failure
         raise StopAsyncIteration
 
-    async def _work(self, send: trio.MemorySendChannel[FetchResult]) -> None:
-        with send:
-            try:
-                while (numbered := await self._sources.next()) is not None:
-                    await send.send(await self._outcome(*numbered))
-            except Exception as error:  # noqa: BLE001 - raised again where the reader waits
-                self._failure = self._failure or error
-                self._cancel.cancel()
+    async def _run(self) -> None:
+        with self._send, self._scope:
+            async with trio.open_nursery() as nursery:
+                for _ in range(self._limit):
+                    nursery.start_soon(self._work)
+
+    async def _work(self) -> None:
+        try:
+            while (numbered := await self._sources.next()) is not None:
+                await self._send.send(await self._outcome(*numbered))
+        except Exception as error:  # noqa: BLE001 - raised again where the reader waits
+            self._failure = self._failure or error
+            self._scope.cancel()
 
     async def _outcome(self, index: int, source: Source) -> FetchResult:
         try:

@@ -199,15 +199,13 @@ HTTP_SCHEMES = frozenset({"http", "https", "unix+http", "local+http"})
 """The schemes that are HTTP underneath, whatever carries it."""
 
 
-def local_socket(url: URL, name: str | None) -> str | None:
+def local_socket(url: URL, name: str | None) -> str:
     """The Unix socket that serves ``url``: the path ``name``, or what a URL of a local scheme says by its host.
 
     As in Qt, a name that is no path lies in the directory for temporary files; one that begins with ``@`` is abstract,
     and given back with the NUL that the system wants there.
     """
     if name is None:
-        if url.scheme not in ("unix+http", "local+http"):
-            return None
         name = url.raw_host or ""
     if name.startswith("@"):
         return f"\0{name[1:]}"

@@ -35,8 +35,7 @@ def route_of(request: Request) -> Route:
         if proxy is None or _FOR_PROXY not in request.headers or proxy.forwards(request.url.scheme):
             return proxy
         return _in_own_name(proxy, request.headers[_FOR_PROXY])
-    path = local_socket(request.url, request.local_server_name)
-    return request.proxy if path is None else LocalName(path)
+    return LocalName(local_socket(request.url, request.local_server_name))
 
 
 def _in_own_name(proxy: Proxy, credentials: str) -> Proxy:
