@@ -128,7 +128,6 @@ async def test_a_password_that_was_changed(memory: Place) -> None:
 
 async def test_what_was_said_to_nobody() -> None:
     """A proxy that has gone does not fail the saying, since it may have answered before."""
-
     ours, theirs = trio.testing.memory_stream_pair()
     await theirs.aclose()
     with pytest.raises(trio.BrokenResourceError):
