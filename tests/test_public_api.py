@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import subprocess
@@ -44,10 +45,12 @@ PUBLIC_MODULES = [
 
 
 def implementation() -> list[ModuleType]:
-    """Every underscored module of the package but the programs."""
+    """Every underscored module of the package but the programs, and but for those whose extra is not installed."""
     names = [info.name for info in pkgutil.walk_packages(trioreply.__path__, "trioreply.")]
-    programs = ("trioreply.__main__", "trioreply._cli")
-    return [importlib.import_module(name) for name in names if "._" in name and not name.startswith(programs)]
+    others = ["trioreply.__main__", "trioreply._cli"]
+    if importlib.util.find_spec("httptools") is None:
+        others.append("trioreply._wire.h1_fast")
+    return [importlib.import_module(name) for name in names if "._" in name and not name.startswith(tuple(others))]
 
 
 def exists(name: str) -> bool:
