@@ -24,8 +24,8 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -42,6 +42,7 @@ from .._model.errors import (
 )
 from .._model.running import RunSync
 from .._net.owned import Owned
+from .._schemes.file_writing import flush_directory
 from .checksums import Hash, make_hash
 from .download_decide import Notes, read_notes
 from .patient import PatientThreads
@@ -362,9 +363,7 @@ def publish(draft: Draft, name: str, *, link: Callable[[Path, Path], None] = os.
     else:
         draft.published = _publish_beside(place, name, link)
     _remove_notes(draft)
-    # The file is whole under its name by now. Not every system can flush a directory, nor may everybody read it.
-    with suppress(OSError), _opened_directory(place.directory) as directory:
-        os.fsync(directory)
+    flush_directory(place.directory)
     return draft.published
 
 
@@ -387,15 +386,6 @@ def _take_free_name(part: Path, target: Path, link: Callable[[Path, Path], None]
     else:
         part.unlink()
     return True
-
-
-@contextmanager
-def _opened_directory(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _remove_notes(draft: Draft) -> None:

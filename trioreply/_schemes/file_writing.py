@@ -21,8 +21,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Awaitable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Awaitable
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -202,18 +202,20 @@ def _flush(draft: _Draft) -> None:
 
 def _put_in_place(draft: _Draft) -> None:
     draft.path.replace(draft.target)
-    # The new file is whole under its name by now. Not every system can flush a directory, nor may everybody read it.
-    with suppress(OSError), _opened_directory(draft.target.parent) as directory:
-        os.fsync(directory)
+    flush_directory(draft.target.parent)
 
 
-@contextmanager
-def _opened_directory(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def flush_directory(path: Path) -> None:
+    """Have the system write down the names in a directory, after a file has got its own and is whole.
+
+    Not every system can do that, nor may everybody read the directory: a failure is none.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _discard(draft: _Draft) -> None:

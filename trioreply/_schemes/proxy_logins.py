@@ -37,6 +37,7 @@ from .._wire.codec import RequestHead
 
 _AUTHORIZATION = "Proxy-Authorization"
 _SOCKS = "SOCKS"
+_GUARD = proxy_guard()
 
 
 @define(eq=False)
@@ -143,8 +144,8 @@ class ProxyLogins:
             proxy=proxy,
             authentication_reuse=self._request.authentication_reuse,
         )
-        conversation = Conversation(Setting(proxy_guard(), self._cache, self._make_cnonce), request)
-        attempt = None if proxy_guard().is_said(request) else conversation.opening()
+        conversation = Conversation(Setting(_GUARD, self._cache, self._make_cnonce), request)
+        attempt = None if _GUARD.is_said(request) else conversation.opening()
         return _HttpTalk(conversation, request, attempt)
 
     async def _answer_http(self, demand: LoginDemanded, head: ResponseHead) -> None:
