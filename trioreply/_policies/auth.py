@@ -103,6 +103,11 @@ class _Watch(WrappedSink):
         self._demand: _Demand | None = None
         self._proof: Proof | None = None
 
+    @property
+    def is_idle(self) -> bool:  # type: ignore[override]  # read only, and nobody writes it
+        """Only where there are no credentials: those that were sent may be proven, or renewed, by a success."""
+        return self._talk is None
+
     def begin(self) -> None:
         """Send what can be sent before anybody asks."""
         self._talk = Conversation(self._setting, self._request)

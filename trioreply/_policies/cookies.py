@@ -62,6 +62,8 @@ class _Watch(WrappedSink):
 
     __slots__ = ("_jar", "_url")
 
+    is_idle = True  # a plain response sets none
+
     def __init__(self, sink: Sink, jar: CookieJar, url: URL) -> None:
         super().__init__(sink)
         self._jar = jar

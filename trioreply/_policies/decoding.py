@@ -79,6 +79,8 @@ class _Decoded(WrappedSink):
 
     __slots__ = ("_decoder", "_request")
 
+    is_idle = True  # a plain response comes in no coding
+
     def __init__(self, sink: Sink, request: Request) -> None:
         super().__init__(sink)
         self._request = request

@@ -81,6 +81,8 @@ class _Hops(WrappedSink):
 
     __slots__ = ("_followed", "_redirect", "_request", "_upgrade")
 
+    is_idle = True  # a success leads nowhere else
+
     def __init__(self, sink: Sink, request: Request, upgrade: Callable[[URL], URL]) -> None:
         super().__init__(sink)
         self._request = request

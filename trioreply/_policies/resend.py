@@ -4,16 +4,21 @@ A server may close a connection at the moment a request is sent on it. Nobody di
 out once more, if three things hold: the connection was a kept one (a fresh one that fails has failed), nothing of an
 answer had come, and the request may be repeated: its method is idempotent (RFC 9110 section 9.2.2) and its body can be
 had again.
+
+This policy is the innermost, so it is also where messages set out on one of the two ways up (see `pipeline`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from .._model.bodies import is_rewindable
 from .._model.errors import ReplyError
 from .._model.exchange import Handler, Sink
-from .._model.messages import ConnectionLeased, Message
+from .._model.messages import ConnectionLeased, Message, ResponseHead
 from .._model.request import Request
-from .pipeline import WrappedSink
+from .pipeline import WrappedSink, is_plain, short_way
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
 """RFC 9110 section 9.2.2. Other methods might do their work twice."""
@@ -42,16 +47,21 @@ def resend(handler: Handler) -> Handler:
 
 
 class _Watch(WrappedSink):
-    """Remembers whether the connection was a kept one."""
+    """Remembers whether the connection was a kept one, and chooses the way up."""
 
-    __slots__ = ("reused",)
+    __slots__ = ("_way", "reused")
 
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink)
+        self._way = short_way(sink)
         self.reused = False
 
-    async def put(self, message: Message) -> None:
+    # What a coroutine function gives is a Coroutine of Any; this one only fetches it from elsewhere.
+    def put(self, message: Message) -> Coroutine[Any, Any, None]:
         """See `Sink.put`."""
-        if type(message) is ConnectionLeased:
-            self.reused = message.reused
-        await self._sink.put(message)
+        kind = type(message)
+        if kind is ConnectionLeased:
+            self.reused = message.reused  # type: ignore[union-attr]  # mypy does not see through the variable
+        elif kind is ResponseHead and not is_plain(message):  # type: ignore[arg-type]  # as above
+            self._way = self._sink
+        return self._way.put(message)

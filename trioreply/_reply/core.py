@@ -18,7 +18,7 @@ from weakref import ref
 
 import trio
 
-from .._model.errors import OperationCanceledError, ReplyError, TimeoutError, UnknownContentError
+from .._model.errors import NetworkError, OperationCanceledError, ReplyError, TimeoutError, UnknownContentError
 from .._model.events import Event, Progress, ReadyRead, without_question
 from .._model.messages import Message, ResponseData
 from .._model.urls import display
@@ -66,6 +66,8 @@ class Core:
     """See the module's text."""
 
     __slots__ = (
+        "_mailbox",
+        "_release",
         "_remainder",
         "_reply",
         "_user_deadline",
@@ -74,13 +76,12 @@ class Core:
         "has_begun",
         "ignored",
         "is_reading",
-        "mailbox",
+        "is_released",
         "max_size",
         "network",
         "owner",
         "read_buffer_size",
         "readers",
-        "released",
         "scope",
         "state",
         "wanted",
@@ -91,10 +92,12 @@ class Core:
         self.owner = owner
         self.scope = trio.CancelScope()
         self.desk = QuestionDesk()
-        self.mailbox: Mailbox[Event] = Mailbox(event_key, _ReaderWatch(self))
+        self._mailbox: Mailbox[Event] | None = None
         self.readers = Waiters()
         self.network = Waiters()
-        self.released = trio.Event()
+        self.is_released = False
+        """Whether the reply holds nothing any more: no task, no connection."""
+        self._release: trio.Event | None = None  # only if somebody waits for that
         self.read_buffer_size = request.read_buffer_size
         self.max_size: int | None = None
         self.wanted: float = 0
@@ -112,6 +115,29 @@ class Core:
         """Say whose core this is."""
         self._reply = ref(reply)
 
+    @property
+    def mailbox(self) -> Mailbox[Event]:
+        """The events; a reply that nobody looks at has none."""
+        if self._mailbox is None:
+            self._mailbox = Mailbox(event_key, _ReaderWatch(self))
+            if not self.state.is_running:
+                self._mailbox.end()
+        return self._mailbox
+
+    def release(self) -> None:
+        """The reply holds nothing any more."""
+        self.is_released = True
+        if self._release is not None:
+            self._release.set()
+
+    async def wait_released(self) -> None:
+        """Until `is_released`; a checkpoint."""
+        if self._release is None:
+            self._release = trio.Event()
+            if self.is_released:
+                self._release.set()
+        await self._release.wait()
+
     # What the exchange does
 
     def enter(self, message: Message) -> None:
@@ -119,13 +145,19 @@ class Core:
         if self._remainder is not None:
             self._carry_on(self._remainder.take(message))
             return
-        self.emit(self.state.take(message, now=trio.current_time()))
+        state, now = self.state, trio.current_time()
+        emitters = state.enter(message, now)
+        if emitters:
+            if self.desk.refuses_all and not self.owner.observers:
+                self._wake_readers()  # events would be lost: nobody can get at them
+            else:
+                self.emit(state.announce(emitters, now, message))
         if self.max_size is not None and len(self.state.buffer) > self.max_size and type(message) is ResponseData:
             self.refuse_size(self.max_size)
 
     def enter_silently(self, message: Message) -> None:
         """Take a message whose event everybody has seen already."""
-        self.state.take(message, now=trio.current_time())
+        self.state.enter(message, trio.current_time())
 
     def verified(self) -> None:
         """A redirect that was to be verified is so, or is the response."""
@@ -135,9 +167,11 @@ class Core:
 
     def must_pause(self) -> bool:
         """Whether the network has to wait for the reader (design of the read buffer: see ``docs/cancellation``)."""
-        unread = len(self.state.buffer)
         limit = self.read_buffer_size
-        if limit == 0 or unread < self.wanted:
+        if limit == 0:
+            return False
+        unread = len(self.state.buffer)
+        if unread < self.wanted:
             return False
         if limit is None:
             return unread >= DEFAULT_READ_BUFFER and not self.mailbox.has_waiter and not self.finish_waiters
@@ -215,15 +249,15 @@ class Core:
         """Deliver ``events``, and wake who waits for a change: there is none without an event."""
         if not events:
             return
+        post = self.mailbox.post
         for event in events:
-            self.mailbox.post(event)
+            post(event)
         observers = self.owner.observers
         if observers and self._reply is not None and (reply := self._reply()) is not None:
             for event in events:
                 for observer in observers:
                     observer.post((reply, without_question(event)))
-        if self.readers:
-            self.readers.wake()
+        self._wake_readers()
 
     def tell(self, event: QuestionEvent) -> None:
         """Deliver an event whose question is settled already."""
@@ -258,6 +292,8 @@ class Core:
     def error(self) -> ReplyError | None:
         """The reply's error as a new exception that names the reply; ``None`` if all went well."""
         state = self.state
+        if state.error is NetworkError.NO_ERROR:
+            return None
         if state.failure is not None:
             error = copy.copy(state.failure)
             error.__cause__ = state.failure.__cause__
@@ -283,6 +319,10 @@ class Core:
         """As `raise_error`, but only for a failed transfer: an HTTP status is not one."""
         if self.state.failure is not None:
             self.raise_error()
+
+    def _wake_readers(self) -> None:
+        if self.readers:
+            self.readers.wake()
 
     def _end(self, events: list[Event]) -> None:
         """Deliver the last events, if these are they, and let go of everybody who waits."""

@@ -133,7 +133,7 @@ class Reply(Waiting):
         """A checkpoint that lasts until all is released; if it is cancelled, what still runs is aborted first."""
         released = False
         try:
-            await self._core.released.wait()
+            await self._core.wait_released()
             released = True
         finally:
             if not released:
@@ -142,13 +142,13 @@ class Reply(Waiting):
     async def _abort_and_release(self) -> None:
         self._core.abort()
         with trio.CancelScope(shield=True, deadline=trio.current_time() + RELEASE_SECONDS):
-            await self._core.released.wait()
+            await self._core.wait_released()
 
     async def _leave(self) -> None:
         """The normal end of the block: no schedule point if there is nothing to wait for, since entering it was one."""
         core = self._core
         core.close()
-        if core.released.is_set():
+        if core.is_released:
             await trio.lowlevel.checkpoint_if_cancelled()
             return
         if not core.state.is_open and not core.is_detached:

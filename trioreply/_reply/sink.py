@@ -51,7 +51,7 @@ class ReplySink:
     async def put(self, message: Message) -> None:
         """See `Sink.put`."""
         core = self._core
-        if core.released.is_set():
+        if core.is_released:
             raise RuntimeError("out of order: the exchange is over, and its sink takes nothing after the handler's end")
         if self._shown is not None and message == self._shown:
             core.enter_silently(message)
@@ -127,8 +127,9 @@ async def run_exchange(reply: Reply, handler: Handler) -> None:
         if core.scope.cancelled_caught:
             core.scope_cancelled()
     finally:
-        core.abort()  # no-op unless something else than the exchange's own end brought us here
-        core.released.set()
+        if core.state.is_running or core.is_detached:  # something else than the exchange's own end has brought us here
+            core.abort()
+        core.release()
         core.owner.released(reply)
 
 

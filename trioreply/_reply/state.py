@@ -4,7 +4,7 @@ A reply is always in one of five states. What happens to it (a message from the 
 call by the application) is an input; ``TABLE`` says for each state and input what the next state is and which events
 announce it. A pair that is not in the table is a mistake of whoever caused it, and raises. State is assigned in
 `ReplyState._move` and nowhere else; it changes before its events are seen, because they are only returned from here and
-delivered by the caller.
+delivered by the caller. Where nobody looks, they are not even made: `ReplyState.enter` only says which there would be.
 
 =========  ==================================================================================
 PENDING    the exchange runs; no final response head (since the last redirect)
@@ -24,8 +24,8 @@ its trailers (`ReplyState._check_order`).
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from .._model.bodies import is_empty
 from .._model.errors import NetworkError, OperationCanceledError, ReplyError, error_for_status, status_error_string
@@ -77,6 +77,10 @@ class State(enum.Enum):
     STOPPED = "stopped"
 
     __hash__ = object.__hash__  # members are singletons; Enum's own hash is Python code, and ours is looked up often
+
+    def __init__(self, value: str) -> None:
+        self.is_running = value in ("pending", "receiving")
+        """Whether the reply has not finished, as the application sees it."""
 
 
 class Input(enum.Enum):
@@ -162,6 +166,9 @@ _INPUTS: dict[type, Input] = {
 }
 
 
+Emitter: TypeAlias = "Callable[[ReplyState, float, Message | None], Event | None]"
+Emitters: TypeAlias = Sequence[Emitter]
+
 _TRACES = (SocketStartedConnecting, SslErrors, Encrypted, RequestSent, Informational, Retrying, Redirected)
 
 
@@ -178,6 +185,7 @@ class ReplyState:
         "has_trailers",
         "head",
         "is_queued",
+        "is_running",
         "is_verifying",
         "marks",
         "operation",
@@ -194,6 +202,8 @@ class ReplyState:
 
     def __init__(self, request: Request, *, now: float) -> None:
         self.state = State.PENDING
+        self.is_running = True
+        """Whether the reply has not finished, as the application sees it: what its state says."""
         self.request = request
         self.operation = request.operation
         self.url: URL = request.url
@@ -219,11 +229,6 @@ class ReplyState:
         self.down = Meter(Direction.DOWNLOAD, now=now, interval=request.progress_interval)
 
     @property
-    def is_running(self) -> bool:
-        """Whether the reply has not finished, as the application sees it."""
-        return self.state is State.PENDING or self.state is State.RECEIVING
-
-    @property
     def is_open(self) -> bool:
         """Whether the device can be read."""
         return self.is_running or self.state is State.FINISHED
@@ -244,20 +249,40 @@ class ReplyState:
         return Timings(**self.marks, reused=self.reused)
 
     def take(self, message: Message, *, now: float) -> list[Event]:
-        """Enter a message from the exchange.
+        """Enter a message from the exchange, and give the events that announce it.
 
         Raises:
             RuntimeError: the message does not fit the state, such as data before a head.
             TypeError: it is no message, or holds what its class does not allow.
         """
-        happening = _INPUTS.get(type(message))
-        if happening is None:
-            raise TypeError(f"a sink takes messages, not {message!r}")
+        return self.announce(self.enter(message, now), now, message)
+
+    def enter(self, message: Message, now: float) -> Emitters:
+        """As `take`, but gives what `announce` makes the events from."""
+        entry = _ENTRIES[self.state].get(type(message))
+        if entry is None:
+            raise self._misfit(message)
+        happening, absorb, move = entry
         if self.has_trailers and self.is_running:
             self._check_order(happening)
-        if self.is_running and (self.state, happening) in TABLE:
-            self._absorb(message, now)
-        return self._move(happening, now, message)
+        if absorb is not None:
+            absorb(self, message, now)
+        return self._move(move, now)
+
+    def announce(self, emitters: Emitters, now: float, message: Message | None = None) -> list[Event]:
+        """The events of a move that has just been made."""
+        return [event for emit in emitters if (event := emit(self, now, message)) is not None]
+
+    def _misfit(self, message: object) -> Exception:
+        happening = _INPUTS.get(type(message))
+        if happening is None:
+            return TypeError(f"a sink takes messages, not {message!r}")
+        if self.has_trailers and self.is_running:
+            self._check_order(happening)
+        return self._out_of_order(happening)
+
+    def _out_of_order(self, happening: Input) -> RuntimeError:
+        return RuntimeError(f"out of order: {happening.value}, while the reply is {self.state.value}")
 
     def _check_order(self, happening: Input) -> None:
         if happening is Input.DATA or happening is Input.TRAILERS:
@@ -269,7 +294,7 @@ class ReplyState:
 
     def asked(self, *, now: float) -> None:
         """Enter that a question was asked."""
-        self._move(Input.ASK, now)
+        self._make(Input.ASK, now)
 
     def complete(self, *, now: float) -> list[Event]:
         """Enter that the handler returned: success, unless the status says otherwise.
@@ -284,7 +309,7 @@ class ReplyState:
             if code is not NetworkError.NO_ERROR and self.head is not None:
                 self.error = code
                 self.error_string = status_error_string(self.status_code, self.head.reason, display(self.url))
-        return self._move(Input.COMPLETE, now)
+        return self._make(Input.COMPLETE, now)
 
     def fail(self, failure: ReplyError, *, now: float) -> list[Event]:
         """Enter that the exchange failed. A timeout closes the device, as in Qt; other failures leave it readable."""
@@ -292,83 +317,74 @@ class ReplyState:
             return self.stop(failure, now=now)
         if self.is_running:
             self._record(failure)
-        return self._move(Input.FAIL, now)
+        return self._make(Input.FAIL, now)
 
     def stop(self, failure: ReplyError, *, now: float) -> list[Event]:
         """Enter that the reply was stopped: the device closes and unread data is gone."""
         if self.is_running:
             self._record(failure)
             self.buffer.clear()
-        return self._move(Input.STOP, now)
+        return self._make(Input.STOP, now)
 
     def detach(self, *, now: float) -> list[Event]:
         """Enter ``close()`` with work left: the application sees the end, the exchange goes on."""
         if self.is_running:
             self._record(OperationCanceledError("Operation canceled"))
             self.buffer.clear()
-        return self._move(Input.DETACH, now)
+        return self._make(Input.DETACH, now)
 
     def _record(self, failure: ReplyError) -> None:
         self.error = failure.code
         self.error_string = str(failure)
         self.failure = failure
 
-    def _move(self, happening: Input, now: float, message: Message | None = None) -> list[Event]:
-        move = TABLE.get((self.state, happening))
+    def _make(self, happening: Input, now: float) -> list[Event]:
+        move = _MOVES.get((self.state, happening))
         if move is None:
-            raise RuntimeError(f"out of order: {happening.value}, while the reply is {self.state.value}")
-        was_running = self.is_running
-        self.state, emits = move
-        if was_running and not self.is_running:
+            raise self._out_of_order(happening)
+        return self.announce(self._move(move, now), now)
+
+    def _move(self, move: _Move, now: float) -> Emitters:
+        self.state = after = move.state
+        if self.is_running is not after.is_running:
+            self.is_running = after.is_running  # nothing runs again
             self.marks["finished"] = now
-        return [event for emit in emits if (event := _EMITTERS[emit](self, now, message)) is not None]
+        return move.emitters
 
-    def _absorb(self, message: Message, now: float) -> None:
-        match message:
-            case ResponseData():
-                self._absorb_data(message)
-            case ResponseHead(headers=headers):
-                _check_status(message.status_code)
-                self.head = message
-                self._expect(headers, message.original_content_length)
-                self.marks["head_received"] = now
-            case RequestProgress(done=done, total=total, complete=complete):
-                self._absorb_sent(done, total, now)
-                self.sent_all = complete
-            case ResponseTrailers(headers=headers):
-                self.trailers = headers
-                self.has_trailers = True
-            case Redirected():
-                self._absorb_redirect(message)
-            case SslErrors() | Encrypted():
-                self._absorb_tls(message, now)
-            case RequestSent():
-                self.marks["request_sent"] = now
-            case ConnectionQueued() | ConnectionLeased():
-                self._absorb_turn(message, now)
-            case SocketStartedConnecting():
-                self.marks.setdefault("connecting", now)
-            case ReplyDetails():
-                self._absorb_details(message)
-            case _:
-                pass
-
-    def _absorb_data(self, message: ResponseData) -> None:
+    def _absorb_data(self, message: ResponseData, _now: float) -> None:
         data = message.data if type(message.data) is bytes else _as_bytes(message.data)
         self.buffer.append(data)
         self.down.done += len(data)
         self.down.wire_done += len(data) if message.wire_size is None else message.wire_size
 
-    def _absorb_turn(self, message: ConnectionQueued | ConnectionLeased, now: float) -> None:
-        self.is_queued = isinstance(message, ConnectionQueued)
-        if isinstance(message, ConnectionLeased):
-            self.reused = message.reused
-            self.marks["leased"] = now
-            if message.reused:
-                self.tls = message.tls
-            self.marks.pop("request_sent", None)  # a second attempt sends it again
+    def _absorb_head(self, message: ResponseHead, now: float) -> None:
+        _check_status(message.status_code)
+        self.head = message
+        self._expect(message.headers, message.original_content_length)
+        self.marks["head_received"] = now
 
-    def _absorb_details(self, message: ReplyDetails) -> None:
+    def _absorb_trailers(self, message: ResponseTrailers, _now: float) -> None:
+        self.trailers = message.headers
+        self.has_trailers = True
+
+    def _absorb_queued(self, _message: ConnectionQueued, _now: float) -> None:
+        self.is_queued = True
+
+    def _absorb_leased(self, message: ConnectionLeased, now: float) -> None:
+        self.is_queued = False
+        self.reused = message.reused
+        self.marks["leased"] = now
+        if message.reused:
+            self.tls = message.tls
+        self.marks.pop("request_sent", None)  # a second attempt sends it again
+
+    def _absorb_connecting(self, _message: SocketStartedConnecting, now: float) -> None:
+        self.marks.setdefault("connecting", now)
+
+    def _absorb_request_sent(self, _message: RequestSent, now: float) -> None:
+        self.marks["request_sent"] = now
+
+    def _absorb_details(self, message: ReplyDetails, _now: float) -> None:
         if message.url is not None:
             self.url = message.url
         if message.operation is not None:
@@ -379,7 +395,7 @@ class ReplyState:
             # What is being sent does not change by being shown otherwise, and closing depends on it.
             self.request = message.request.replace(body=self.request.body)
 
-    def _absorb_redirect(self, message: Redirected) -> None:
+    def _absorb_redirect(self, message: Redirected, _now: float) -> None:
         self.marks.pop("head_received", None)  # it was not the final one
         self.has_trailers = False
         self.url = message.url
@@ -387,19 +403,20 @@ class ReplyState:
         self.sent_all = message.status_code not in (307, 308) or is_empty(self.request.body)  # else it goes out again
         self.redirects.append(message)
 
-    def _absorb_tls(self, message: SslErrors | Encrypted, now: float) -> None:
-        if isinstance(message, Encrypted):
-            self.tls = message.tls
-            self.marks["encrypted"] = now
-        else:
-            chain = message.peer_chain
-            self.refused(TlsInfo("", "", peer_certificate=chain[0] if chain else None, peer_chain=chain))
+    def _absorb_encrypted(self, message: Encrypted, now: float) -> None:
+        self.tls = message.tls
+        self.marks["encrypted"] = now
 
-    def _absorb_sent(self, done: int, total: int | None, now: float) -> None:
+    def _absorb_ssl_errors(self, message: SslErrors, _now: float) -> None:
+        chain = message.peer_chain
+        self.refused(TlsInfo("", "", peer_certificate=chain[0] if chain else None, peer_chain=chain))
+
+    def _absorb_sent(self, message: RequestProgress, now: float) -> None:
         if self.up is None:
             self.up = Meter(Direction.UPLOAD, now=now, interval=self.request.progress_interval)
-        self.up.done = self.up.wire_done = done
-        self.up.total = self.up.wire_total = total
+        self.up.done = self.up.wire_done = message.done
+        self.up.total = self.up.wire_total = message.total
+        self.sent_all = message.complete
 
     def _expect(self, headers: Headers, wire_length: int | None) -> None:
         """Learn the length of the body from the head; HEAD shows the length of what GET would give (Qt)."""
@@ -462,7 +479,7 @@ def _finished(state: ReplyState, now: float, message: Message | None) -> Event |
     return Finished(state.error)
 
 
-_EMITTERS: dict[Emit, Callable[[ReplyState, float, Message | None], Event | None]] = {
+_EMITTERS: dict[Emit, Emitter] = {
     Emit.MESSAGE: _message,
     Emit.METADATA: _metadata,
     Emit.READY_READ: _ready_read,
@@ -472,3 +489,41 @@ _EMITTERS: dict[Emit, Callable[[ReplyState, float, Message | None], Event | None
     Emit.LAST_PROGRESS: _last_progress,
     Emit.FINISHED: _finished,
 }
+
+
+class _Move(NamedTuple):
+    """An entry of ``TABLE``, ready for use."""
+
+    state: State
+    emitters: Emitters
+
+
+_MOVES = {
+    situation: _Move(after, tuple(_EMITTERS[emit] for emit in emits)) for situation, (after, emits) in TABLE.items()
+}
+
+# Each takes messages of its own class only, which a mapping cannot say; the keys do.
+_ABSORBERS: dict[type, Callable[..., None]] = {
+    ConnectionQueued: ReplyState._absorb_queued,
+    ConnectionLeased: ReplyState._absorb_leased,
+    ReplyDetails: ReplyState._absorb_details,
+    SocketStartedConnecting: ReplyState._absorb_connecting,
+    SslErrors: ReplyState._absorb_ssl_errors,
+    Encrypted: ReplyState._absorb_encrypted,
+    RequestSent: ReplyState._absorb_request_sent,
+    RequestProgress: ReplyState._absorb_sent,
+    ResponseHead: ReplyState._absorb_head,
+    ResponseData: ReplyState._absorb_data,
+    ResponseTrailers: ReplyState._absorb_trailers,
+    Redirected: ReplyState._absorb_redirect,
+}
+
+_ENTRIES = {
+    state: {
+        kind: (happening, _ABSORBERS.get(kind) if state.is_running else None, _MOVES[state, happening])
+        for kind, happening in _INPUTS.items()
+        if (state, happening) in _MOVES
+    }
+    for state in State
+}
+"""What a message does in a state: looked up once for each, by its class."""

@@ -11,31 +11,25 @@ from collections.abc import Callable
 import trio
 
 
-class Waiters:
-    """Waiting tasks, each with its condition."""
+class Waiters(dict[trio.lowlevel.Task, Callable[[], bool]]):
+    """Waiting tasks, each with its condition. A mapping, so that asking whether there are any costs next to nothing."""
 
-    __slots__ = ("_conditions",)
-
-    def __init__(self) -> None:
-        self._conditions: dict[trio.lowlevel.Task, Callable[[], bool]] = {}
-
-    def __len__(self) -> int:
-        return len(self._conditions)
+    __slots__ = ()
 
     async def wait(self, condition: Callable[[], bool]) -> None:
         """Block the calling task until `wake` finds ``condition()`` true, even if it is true already."""
         task = trio.lowlevel.current_task()
 
         def abort(_: object) -> trio.lowlevel.Abort:
-            del self._conditions[task]
+            del self[task]
             return trio.lowlevel.Abort.SUCCEEDED
 
-        self._conditions[task] = condition
+        self[task] = condition
         await trio.lowlevel.wait_task_rescheduled(abort)
 
     def wake(self) -> None:
         """Something has changed: let those go on whose condition holds now."""
-        for task, condition in list(self._conditions.items()):
+        for task, condition in list(self.items()):
             if condition():
-                del self._conditions[task]
+                del self[task]
                 trio.lowlevel.reschedule(task)
