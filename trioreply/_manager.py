@@ -37,6 +37,7 @@ from ._model.events import (
 from ._model.exchange import Handler, Policy
 from ._model.headers import make_headers, with_missing
 from ._model.limits import Limits
+from ._model.messages import ResponseHead
 from ._model.options import Operation, Priority, RedirectPolicy
 from ._model.proxies import Proxy, ProxyType, make_proxy
 from ._model.request import FetchFields, Request, RequestDefaults, RequestFields
@@ -68,9 +69,8 @@ from ._policies.proxying import ProxySelection, proxying
 from ._policies.redirects import redirects
 from ._policies.resend import resend
 from ._policies.retry import retrying
-from ._reply.core import Core
 from ._reply.replies import QuestionHandler, Replies
-from ._reply.reply import RELEASE_SECONDS, OpenReply, Reply, run_inline
+from ._reply.reply import RELEASE_SECONDS, OpenReply, Reply, run_unseen
 from ._schemes.data import data
 from ._schemes.file import FileEnvironment, file
 from ._schemes.http import HttpEnvironment, connect_ahead, http
@@ -161,7 +161,7 @@ class Manager(WholeJobs):
         self._downloads = DownloadEnvironment(self, run_sync, config.get("retry") or DOWNLOAD_RETRY)
         self._registry = Registry(config.get("schemes"))
         for scheme in ("http", "https", "unix+http", "local+http"):
-            self._registry.register(scheme, partial(http, self._env))
+            self._registry.register(scheme, partial(http, self._env), waits=True)
         self._registry.register("data", data)
         self._registry.register("file", partial(file, FileEnvironment(run_sync, self._env.uploads)))
         self._registry.register("resource", partial(resource, run_sync))
@@ -238,7 +238,7 @@ class Manager(WholeJobs):
 
     def send(self, request: Request) -> OpenReply:
         """Open ``request`` as it is, the manager's defaults added."""
-        return self._open_request(request.replace(url=self._absolute(request.url)))
+        return self._open_request(request.replace(url=self._placed(request.url)))
 
     async def fetch(
         self,
@@ -261,17 +261,12 @@ class Manager(WholeJobs):
             trio.ClosedResourceError: the manager is closed.
         """
         if not isinstance(url, Request):
-            request = Request(self._absolute(url), **fields)
+            request = Request(self._placed(url), **fields)
         else:
-            request = url.replace(url=self._absolute(url.url), **fields)
+            request = url.replace(url=self._placed(url.url), **fields)
         request = self._completed(request, fields)
-        await trio.lowlevel.checkpoint()
-
-        def prepare(core: Core) -> None:
-            core.read_buffer_size = 0
-            core.max_size = max_size
-
-        reply = await run_inline(request, self._replies, self._handler, prepare=prepare)
+        await trio.lowlevel.checkpoint_if_cancelled()  # the exchange itself is a schedule point
+        reply = await run_unseen(request, self._replies, self._handler, max_size=max_size)
         return _response(reply, raise_for_error=raise_for_error)
 
     # The manager itself
@@ -290,7 +285,7 @@ class Manager(WholeJobs):
         request = self._completed(Request(target, priority=Priority.LOW))
         await trio.lowlevel.checkpoint()
         handler = self._proxying(partial(connect_ahead, self._env))
-        reply = await run_inline(request, self._replies, handler, prepare=lambda _core: None)
+        reply = await run_unseen(request, self._replies, handler)
         reply.raise_for_error()
 
     def clear_connections(self) -> None:
@@ -369,11 +364,18 @@ class Manager(WholeJobs):
         fields: RequestFields,
     ) -> OpenReply:
         if isinstance(url, Request):
-            request = url.replace(url=self._absolute(url.url), operation=operation, verb=verb, **fields)
+            request = url.replace(url=self._placed(url.url), operation=operation, verb=verb, **fields)
             if body is not None:
                 request = request.replace(body=body)
         else:
-            request = Request(self._absolute(url), operation=operation, verb=verb, body=body, **fields)
+            said: FetchFields = {}
+            said.update(fields)
+            if operation is not Operation.GET:
+                said["operation"] = operation
+                said["verb"] = verb
+            if body is not None:
+                said["body"] = body
+            request = Request(self._placed(url), **said)
         return self._open_request(request, fields)
 
     def _open_request(self, request: Request, own: Container[str] = ()) -> OpenReply:
@@ -384,6 +386,10 @@ class Manager(WholeJobs):
         if self._hsts is not None and (url := self._hsts.upgrade(request.url)) is not request.url:
             request = request.replace(url=url)
         return self._defaults.complete(request, own)
+
+    def _placed(self, url: str | URL) -> str | URL:
+        """``url`` below the base URL. Where there is none, it is left to the request to look at."""
+        return url if self._base_url is None else self._absolute(url)
 
     def _absolute(self, url: str | URL) -> URL:
         checked = make_url(url)
@@ -492,13 +498,15 @@ def _response(reply: Reply, *, raise_for_error: bool) -> Response:
         core.raise_error()
     else:
         core.raise_transfer_error()
+    state = core.state
+    head = state.head or ResponseHead()  # without an error there is one
     return Response(
-        status_code=reply.status_code,
-        reason=reply.reason,
-        headers=reply.headers,
-        body=core.state.buffer.read(),
-        url=reply.url,
-        error=reply.error,
-        redirects=reply.redirects,
-        timings=reply.timings,
+        status_code=head.status_code,
+        reason=head.reason,
+        headers=head.headers,
+        body=state.buffer.read(),
+        url=state.url,
+        error=state.error,
+        redirects=tuple(state.redirects),
+        timings=state.timings,
     )

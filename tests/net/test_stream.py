@@ -121,9 +121,29 @@ async def test_no_checkpoint_when_ready(pair: Pair) -> None:
     stream, peer = pair.stream, pair.peer
     await pair.arrive(b"pong")
     with assert_no_checkpoints():
-        await stream.send_all(b"ping")
         assert await stream.receive_some() == b"pong"
+        await stream.send_all(b"ping")
     assert peer.recv(10) == b"ping"
+
+
+async def test_an_answer_is_waited_for(pair: Pair) -> None:
+    """The first receiving after a sending is a checkpoint, though the bytes lie ready; the next one need not be."""
+    stream, peer = pair.stream, pair.peer
+    await pair.arrive(b"pong")
+    await stream.send_all(b"ping")
+    with assert_checkpoints():
+        assert await stream.receive_some(2) == b"po"
+    with assert_no_checkpoints():
+        assert await stream.receive_some(2) == b"ng"
+    assert peer.recv(10) == b"ping"
+
+
+async def test_no_answer_is_waited_for_on_a_closed_stream(pair: Pair) -> None:
+    """Receiving after sending and closing says that the stream is closed."""
+    await pair.stream.send_all(b"ping")
+    pair.stream.close_nowait()
+    with pytest.raises(trio.ClosedResourceError):
+        await pair.stream.receive_some()
 
 
 async def test_receiving_gives_others_a_turn(pair: Pair) -> None:

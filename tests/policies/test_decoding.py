@@ -21,8 +21,8 @@ from trioreply import (
     ResponseTrailers,
 )
 from trioreply._model.headers import make_headers
+from trioreply._model.request import with_headers
 from trioreply._policies.decoding import BREATH, decoding
-from trioreply._policies.fields import with_headers
 from trioreply._wire.content import STEP, available_codings
 from trioreply.abc import Sink
 from trioreply.errors import RemoteHostClosedError, UnknownContentError

@@ -82,7 +82,8 @@ def checked_field(name: str | bytes, value: str | bytes, *, field: str) -> tuple
 
 def from_wire(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Fields that a codec has checked already, as text."""
-    return CIMultiDictProxy(CIMultiDict([(name.decode("ascii"), decode_text(value)) for name, value in pairs]))
+    text = [(name.decode("ascii"), value.decode("utf-8", "surrogateescape")) for name, value in pairs]  # `decode_text`
+    return CIMultiDictProxy(CIMultiDict(text))
 
 
 def with_missing(headers: Headers, defaults: Headers) -> Headers:

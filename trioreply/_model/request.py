@@ -1,14 +1,18 @@
 """A request: everything the application decides before anything is sent.
 
-Frozen. `Request.replace` makes a changed copy and checks it again, so a request that exists is legal. The fields follow
-``QNetworkRequest`` with its attributes and set-up methods turned into plain fields.
+Frozen. `Request.replace` makes a changed copy and checks what changed, so a request that exists is legal. The fields
+follow ``QNetworkRequest`` with its attributes and set-up methods turned into plain fields.
+
+There are three dozen of them, and nearly every request has the default of nearly every one. So a request holds only
+what was said, and finds the rest in its class: it costs what differs, in time and in memory, and checks only that.
 """
 
 from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from functools import partial
 from types import NoneType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -154,7 +158,7 @@ def _names_of(headers: Headers) -> str:
     return f"<{', '.join(headers)}>"
 
 
-@frozen
+@frozen(init=False, slots=False)
 class Request:
     """What to fetch and how. Keyword arguments; only ``url`` is required.
 
@@ -166,22 +170,22 @@ class Request:
         TypeError: a field has the wrong type, or no such field exists.
     """
 
-    url: URL = field(converter=make_url, repr=display)
+    url: URL = field(repr=display)
     """Absolute, unless the manager has a ``base_url``."""
     operation: Operation = field(default=Operation.GET, kw_only=True)
-    verb: str = field(kw_only=True)
+    verb: str = field(default="GET", kw_only=True)
     """The method on the wire; follows from ``operation``, unless that is ``CUSTOM``."""
-    headers: Headers = field(default=None, converter=make_headers, hash=False, repr=_names_of, kw_only=True)
+    headers: Headers = field(default=EMPTY, hash=False, repr=_names_of, kw_only=True)
     query: QuerySource | None = field(default=None, kw_only=True, repr=False)
     """Replaces the URL's query when the request is made; ``url`` then shows it."""
-    body: Body | None = field(default=None, converter=make_body, kw_only=True)
+    body: Body | None = field(default=None, kw_only=True)
     json: object = field(default=None, kw_only=True, repr=False, eq=False)
     """Becomes the ``body`` when the request is made, encoded; so do ``form`` and ``files``."""
     form: FormSource | None = field(default=None, kw_only=True, repr=False, eq=False)
     """The fields of a form, sent as such, or as parts if there are ``files``."""
     files: FilesSource | None = field(default=None, kw_only=True, repr=False, eq=False)
     """What to upload, under which names: paths, open files, bytes, or tuples ``(filename, body[, content_type])``."""
-    priority: Priority = field(default=Priority.NORMAL, converter=_priority, kw_only=True)
+    priority: Priority = field(default=Priority.NORMAL, kw_only=True)
     redirect_policy: RedirectPolicy = field(default=RedirectPolicy.NO_LESS_SAFE, kw_only=True)
     max_redirects: int = field(default=50, kw_only=True)
     transfer_timeout: float | None = field(default=None, kw_only=True)
@@ -202,7 +206,7 @@ class Request:
     http2: Http2 = field(default=Http2.ALLOWED, kw_only=True)
     expect_continue: bool = field(default=False, kw_only=True)
     """Ask for ``100 Continue`` and hold the body back for at most a second (RFC 9110 section 10.1.1)."""
-    auth: Auth | None = field(default=None, converter=make_auth, kw_only=True)
+    auth: Auth | None = field(default=None, kw_only=True)
     """Credentials for the origin server: ``(user, password)`` or a `Bearer`, sent at once and to no other origin."""
     retry: RetryPolicy | None = field(default=None, kw_only=True)
     """When to send the request again; ``None``: as the manager says."""
@@ -210,51 +214,41 @@ class Request:
     """How to secure connections, or a context of your own, which then decides alone; ``None``: as the manager says."""
     peer_verify_name: str | None = field(default=None, kw_only=True)
     """The name the server's certificate must have, and for SNI, instead of the URL's host (``peerVerifyName``)."""
-    proxy: Proxy | None = field(default=None, converter=make_proxy, kw_only=True)
+    proxy: Proxy | None = field(default=None, kw_only=True)
     """The proxy to go through, or ``Proxy(ProxyType.NONE)`` for none; ``None``: as the manager says. A URL will do."""
-    local_server_name: str | None = field(default=None, converter=_socket_name, kw_only=True)
+    local_server_name: str | None = field(default=None, kw_only=True)
     """The path of a Unix socket to connect to instead of the URL's host, or on Linux ``@`` and an abstract name
     (``FullLocalServerNameAttribute``). No proxy is used then."""
     limits: Limits | None = field(default=None, kw_only=True)
     """What Qt has per request: ``per_host``, of which the first request to an origin decides, and ``idle_expiry`` of
     the connection that is left behind. The rest is the manager's."""
-    sensitive_headers: frozenset[str] = field(default=(), converter=_names, kw_only=True)
+    sensitive_headers: frozenset[str] = field(default=frozenset(), kw_only=True)
     """Names of fields that must never reach another origin, beside the well-known ones."""
     user_data: object = field(default=None, kw_only=True, eq=False)
     """The application's own; trioreply does not look at it."""
 
-    @verb.default
-    def _verb_of_operation(self) -> str:
-        return _VERBS.get(self.operation, "")
+    def __init__(self, url: str | URL, **fields: Unpack[FetchFields]) -> None:
+        self.__dict__["url"] = make_url(url)
+        if fields:
+            self._take(fields)
 
-    def __attrs_post_init__(self) -> None:
-        # Nearly every field is its default, and needs no check: this is on the way of every request.
-        for name, kind in _CHOICES.items():
-            if (choice := getattr(self, name)) is not _DEFAULTS[name]:
-                _check_choice(name, choice, kind)
-        for name, kinds in _NUMBERS.items():
-            if (number := getattr(self, name)) is not _DEFAULTS[name]:
-                check_number(name, number, kinds)
+    def _take(self, fields: Mapping[str, object]) -> None:
+        own = self.__dict__
+        for name, value in fields.items():
+            check = _CHECKS.get(name)
+            if check is None:
+                raise TypeError(f"Request: there is no field {name!r}, an unexpected keyword argument")
+            own[name] = check(value)
         if not (self.json is self.form is self.files is None):
             self._take_content()
-        if (self.ssl, self.retry, self.peer_verify_name, self.limits) != (None, None, None, None):
-            self._check_values()
-        if self.verb == "GET" and self.operation is Operation.GET and self.query is None:
-            return
-        self._settle_verb()
+        if "verb" in fields:
+            self._settle_verb()
+        elif "operation" in fields:
+            own["verb"] = _VERBS.get(self.operation, "")
+            self._settle_verb()
         if self.query is not None:
-            object.__setattr__(self, "url", _with_query(self.url, self.query))
-            object.__setattr__(self, "query", None)
-
-    def _check_values(self) -> None:
-        if self.ssl is not None:
-            check_ssl(self.ssl)
-        if self.retry is not None and not isinstance(self.retry, RetryPolicy):
-            raise TypeError(f"retry: give a RetryPolicy, not {self.retry!r}")
-        if self.limits is not None and not isinstance(self.limits, Limits):
-            raise TypeError(f"limits: give Limits, not {self.limits!r}")
-        if self.peer_verify_name is not None:
-            _check_peer_name(self.peer_verify_name)
+            own["url"] = _with_query(self.url, self.query)
+            own["query"] = None
 
     def _settle_verb(self) -> None:
         if not isinstance(self.verb, str) or not is_token(self.verb):
@@ -262,17 +256,15 @@ class Request:
         # A verb and an operation are one decision: the well-known verbs, in any case, are those operations (as Qt's
         # sendCustomRequest), and every operation but CUSTOM has just its one verb.
         well_known = _OPERATIONS.get(self.verb.upper())
+        own = self.__dict__
+        own["operation"] = well_known or Operation.CUSTOM
         if well_known is not None:
-            object.__setattr__(self, "operation", well_known)
-            object.__setattr__(self, "verb", _VERBS[well_known])
-        else:
-            object.__setattr__(self, "operation", Operation.CUSTOM)
+            own["verb"] = _VERBS[well_known]
 
     def _take_content(self) -> None:
-        body = make_content(self.body, json=self.json, form=self.form, files=self.files)
-        object.__setattr__(self, "body", body)
-        for name in ("json", "form", "files"):
-            object.__setattr__(self, name, None)
+        own = self.__dict__
+        own["body"] = make_content(self.body, json=self.json, form=self.form, files=self.files)
+        own["json"] = own["form"] = own["files"] = None
 
     def replace(self, **changes: Unpack[RequestChanges]) -> Request:
         """A copy with ``changes``, checked as a new request is.
@@ -284,7 +276,22 @@ class Request:
             changes["verb"] = _VERBS.get(changes["operation"], self.verb)
         if "body" not in changes and any(changes.get(name) is not None for name in ("json", "form", "files")):
             changes["body"] = None
-        return attrs.evolve(self, **changes)
+        copy = _copy(self)
+        copy._take(changes)
+        return copy
+
+
+def with_headers(request: Request, headers: Headers) -> Request:
+    """A copy of ``request`` with ``headers``, which must be legal: what a policy does to them is not checked again."""
+    copy = _copy(request)
+    copy.__dict__["headers"] = headers
+    return copy
+
+
+def _copy(request: Request) -> Request:
+    copy = object.__new__(Request)
+    copy.__dict__.update(request.__dict__)
+    return copy
 
 
 def _with_query(url: URL, query: QuerySource) -> URL:
@@ -296,14 +303,37 @@ def _with_query(url: URL, query: QuerySource) -> URL:
         raise TypeError(f"query: {error}") from error
 
 
-def _check_choice(name: str, value: object, kind: type[enum.Enum]) -> None:
+def _choice(name: str, kind: type[enum.Enum], value: object) -> object:
     if not isinstance(value, kind):
         raise TypeError(f"{name}: {value!r} is no member of {kind.__name__}")
+    return value
 
 
-def _check_peer_name(name: object) -> None:
-    if not isinstance(name, str) or not name or not name.isprintable() or " " in name:
+def _number(name: str, kinds: tuple[type, ...], value: object) -> object:
+    check_number(name, value, kinds)
+    return value
+
+
+def _optional_ssl(value: object) -> object:
+    if value is not None:
+        check_ssl(value)
+    return value
+
+
+def _optional(name: str, article: str, kind: type, value: object) -> object:
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name}: give {article}{kind.__name__}, not {value!r}")
+    return value
+
+
+def _peer_name(name: object) -> object:
+    if name is not None and (not isinstance(name, str) or not name or not name.isprintable() or " " in name):
         raise ValueError(f"peer_verify_name: {name!r} is no host name and no address")
+    return name
+
+
+def _as_it_is(value: object) -> object:
+    return value
 
 
 def check_number(name: str, value: object, kinds: tuple[type, ...]) -> None:
@@ -319,7 +349,29 @@ def check_number(name: str, value: object, kinds: tuple[type, ...]) -> None:
         raise ValueError(f"{name}: {value!r} is not a number from 0 on")
 
 
-_DEFAULTS: dict[str, object] = {field.name: field.default for field in attrs.fields(Request)}
+# Each takes what its field may be given, which a mapping cannot say; it checks that itself.
+_CHECKS: dict[str, Callable[..., object]] = {
+    **dict.fromkeys((made.name for made in attrs.fields(Request)), _as_it_is),
+    **{name: partial(_choice, name, kind) for name, kind in _CHOICES.items()},
+    **{name: partial(_number, name, kinds) for name, kinds in _NUMBERS.items()},
+    "url": make_url,
+    "headers": make_headers,
+    "body": make_body,
+    "priority": _priority,
+    "auth": make_auth,
+    "retry": partial(_optional, "retry", "a ", RetryPolicy),
+    "ssl": _optional_ssl,
+    "peer_verify_name": _peer_name,
+    "proxy": make_proxy,
+    "local_server_name": _socket_name,
+    "limits": partial(_optional, "limits", "", Limits),
+    "sensitive_headers": _names,
+}
+"""What makes of a field's argument its value, or raises."""
+
+for _field in attrs.fields(Request):
+    if _field.default is not attrs.NOTHING:
+        setattr(Request, _field.name, _field.default)
 
 
 @frozen
@@ -334,6 +386,12 @@ class RequestDefaults:
     retry: RetryPolicy | None = None
     redirect_policy: RedirectPolicy = RedirectPolicy.NO_LESS_SAFE
     proxy: Proxy | None = None
+    _said: tuple[tuple[str, object], ...] = field(init=False, repr=False)
+
+    @_said.default
+    def _what_is_said(self) -> tuple[tuple[str, object], ...]:
+        values = {"transfer_timeout": self.transfer_timeout, "ssl": self.ssl, "retry": self.retry}
+        return tuple((name, value) for name, value in values.items() if value is not None)
 
     def complete(self, request: Request, own: Container[str] = ()) -> Request:
         """Put these defaults into ``request``, which was made a moment ago and which nobody else has seen yet.
@@ -342,18 +400,15 @@ class RequestDefaults:
 
         This is on the way of every request, and a copy would check all over again what has just been checked.
         """
-        may_be_coded = request.decompress and "Range" not in request.headers and request.url.scheme in HTTP_SCHEMES
-        defaults = self.coded_headers if may_be_coded else self.headers
-        object.__setattr__(request, "headers", with_missing(request.headers, defaults))
-        if request.transfer_timeout is None:
-            object.__setattr__(request, "transfer_timeout", self.transfer_timeout)
-        if request.ssl is None:
-            object.__setattr__(request, "ssl", self.ssl)
-        if request.retry is None:
-            object.__setattr__(request, "retry", self.retry)
+        own_values, headers = request.__dict__, request.headers
+        may_be_coded = request.decompress and "Range" not in headers and request.url.scheme in HTTP_SCHEMES
+        own_values["headers"] = with_missing(headers, self.coded_headers if may_be_coded else self.headers)
+        for name, value in self._said:
+            if getattr(request, name) is None:
+                own_values[name] = value
         if request.proxy is None or request.proxy.type is ProxyType.DEFAULT:
-            object.__setattr__(request, "proxy", self.proxy)
+            own_values["proxy"] = self.proxy
         if request.redirect_policy is RedirectPolicy.NO_LESS_SAFE and "redirect_policy" not in own:
             # It is also what a request has that says nothing.
-            object.__setattr__(request, "redirect_policy", self.redirect_policy)
+            own_values["redirect_policy"] = self.redirect_policy
         return request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from attrs import frozen
 from yarl import URL
@@ -70,9 +70,11 @@ Route = Proxy | LocalName | None
 """How a server is reached: through a proxy (whose ``via`` makes it a chain), as a local one, or over the network."""
 
 
-@frozen
-class Origin:
-    """Scheme, host and port; the key under which connections are kept. Prints as a URL does."""
+class Origin(NamedTuple):
+    """Scheme, host and port; the key under which connections are kept. Prints as a URL does.
+
+    A tuple, because every request makes one, looks it up and compares it.
+    """
 
     scheme: str
     host: str
@@ -86,7 +88,8 @@ class Origin:
     def of(cls, url: URL, tls: TlsKey | None = None, route: Route = None) -> Origin:
         """The origin of ``url`` (RFC 9110 section 4.3.1), whose host is known to exist."""
         # yarl keeps an IPv6 zone as it stands in a URL, quoted (RFC 6874); the resolver wants it plain.
-        return cls(url.scheme, (url.raw_host or "").replace("%25", "%"), url.port or 0, tls, route)
+        host = url.raw_host or ""
+        return cls(url.scheme, host if "%" not in host else host.replace("%25", "%"), url.port or 0, tls, route)
 
     def __str__(self) -> str:
         place = f"{self.scheme}://{Endpoint(self.host, self.port) if self.port else self.host}"

@@ -372,7 +372,8 @@ class Slots(Generic[K, C]):
             host.active += 1
             ticket.state = TicketState.ACTIVE
         self._in_use += 1
-        self._trim()
+        if ticket.state is TicketState.CONNECTING:
+            self._trim()  # for one more connection; one that was idle stands in its own place
 
     def _take_idle(self, host: _Host[K, C]) -> C | None:
         """The youngest living one: it is the likeliest to stay alive, and the others may expire in peace."""

@@ -5,7 +5,9 @@
 * **It waits only when it has to.** Trio's stream gives up its turn on every call, also when the bytes lie ready in
   the kernel, and that costs more than the system call itself. Ours tries the socket first. What a checkpoint is for
   must not get lost by that, so after `STREAK` calls in a row that did not wait comes a real one, before the socket is
-  touched: nothing is received and then dropped because of a cancellation.
+  touched: nothing is received and then dropped because of a cancellation. The first receiving after a sending waits
+  in any case. What it is to get is mostly the answer, which no peer gives as soon as that, and to look in vain costs
+  more than half of the waiting. So whoever sends and then receives has waited.
 * **It can be asked, and closed, without waiting** (`receive_nowait`, `close_nowait`), as the pool does at every
   check-out.
 * **It reads `RECEIVE_SIZE` bytes at a time**, which is what the HTTP/1 parsers like best.
@@ -46,6 +48,7 @@ class SocketStream(trio.abc.Stream):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         self._socket = sock
         self._sending = self._receiving = False
+        self._awaits_answer = False
         self._send_streak = self._receive_streak = 0
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -67,6 +70,7 @@ class SocketStream(trio.abc.Stream):
             if sent < (data.nbytes if isinstance(data, memoryview) else len(data)):
                 await self._send_rest(data, sent)
             self._send_streak += 1
+            self._awaits_answer = True
         finally:
             self._sending = False
 
@@ -123,7 +127,11 @@ class SocketStream(trio.abc.Stream):
             raise trio.BusyResourceError("another task is receiving from this stream")
         self._receiving = True
         try:
-            if self._receive_streak == STREAK:
+            if self._awaits_answer:
+                self._awaits_answer = False
+                self._receive_streak = 0
+                await trio.lowlevel.wait_readable(self._socket)
+            elif self._receive_streak == STREAK:
                 self._receive_streak = 0
                 await trio.lowlevel.checkpoint()
             self._receive_streak += 1
@@ -150,6 +158,7 @@ class SocketStream(trio.abc.Stream):
     def close_nowait(self, farewell: bytes = b"") -> None:
         """Close the socket; tasks waiting in this stream get `trio.ClosedResourceError`. Idempotent."""
         if self._socket.fileno() >= 0:
+            self._awaits_answer = False
             trio.lowlevel.notify_closing(self._socket)
             if farewell:
                 with contextlib.suppress(OSError):  # nobody waits for it: not here, and perhaps not there

@@ -26,10 +26,9 @@ from .._model.errors import UnknownContentError
 from .._model.exchange import Handler, Sink
 from .._model.headers import Headers, content_length, make_headers, with_missing
 from .._model.messages import Message, ResponseData, ResponseHead, ResponseTrailers
-from .._model.request import Request
+from .._model.request import Request, with_headers
 from .._model.urls import HTTP_SCHEMES
 from .._wire.content import ContentDecoder, available_codings, make_decoder, stacked_codings
-from .fields import with_headers
 from .pipeline import WrappedSink
 
 BREATH = 1024 * 1024

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from weakref import ref
 
@@ -50,6 +51,14 @@ class Owner(Protocol):
 
     def released(self, reply: Reply) -> None:
         """``reply`` holds nothing any more."""
+        ...
+
+
+class _Ending(Protocol):
+    """A way in which a reply ends: a method of its state."""
+
+    def __call__(self, *, now: float) -> list[Event]:
+        """Let it happen; gives the events that announce it."""
         ...
 
 
@@ -148,10 +157,10 @@ class Core:
         state, now = self.state, trio.current_time()
         emitters = state.enter(message, now)
         if emitters:
-            if self.desk.refuses_all and not self.owner.observers:
-                self._wake_readers()  # events would be lost: nobody can get at them
-            else:
+            if self._is_watched():
                 self.emit(state.announce(emitters, now, message))
+            else:
+                self._wake_readers()
         if self.max_size is not None and len(self.state.buffer) > self.max_size and type(message) is ResponseData:
             self.refuse_size(self.max_size)
 
@@ -184,11 +193,11 @@ class Core:
 
     def complete(self) -> None:
         """The handler has returned."""
-        self._end(self.state.complete(now=trio.current_time()))
+        self._end(self.state.complete)
 
     def fail(self, failure: ReplyError) -> None:
         """The handler has raised ``failure``."""
-        self._end(self.state.fail(failure, now=trio.current_time()))
+        self._end(partial(self.state.fail, failure))
 
     def scope_cancelled(self) -> None:
         """The reply's cancel scope has ended the exchange: by its deadline, or because somebody cancelled it."""
@@ -214,7 +223,7 @@ class Core:
         """End the reply at once, the device closed; nothing happens if it has finished and nothing runs behind it."""
         was_detached = self.state.state is State.DETACHED
         was_running = self.state.is_running
-        self._end(self.state.stop(failure, now=trio.current_time()))
+        self._end(partial(self.state.stop, failure))
         if was_running or was_detached:
             self.scope.cancel()
 
@@ -227,10 +236,9 @@ class Core:
         if rest is Rest.DROP:
             self.abort()
             return
-        events = self.state.detach(now=trio.current_time())
         self._remainder = remainder
         self._user_deadline = self.scope.deadline
-        self._end(events)
+        self._end(self.state.detach)
         self._carry_on(rest)
 
     def room_made(self) -> None:
@@ -324,11 +332,21 @@ class Core:
         if self.readers:
             self.readers.wake()
 
-    def _end(self, events: list[Event]) -> None:
-        """Deliver the last events, if these are they, and let go of everybody who waits."""
-        if events:
+    def _is_watched(self) -> bool:
+        """Whether anybody can get at events; nobody can at those of `Manager.fetch`, unless all replies are watched."""
+        return not self.desk.refuses_all or bool(self.owner.observers)
+
+    def _end(self, ending: _Ending) -> None:
+        """Let ``ending`` happen. If the reply was running, deliver its last events, and let everybody go who waits."""
+        state = self.state
+        was_running = state.is_running
+        state.is_watched = self._is_watched()
+        events = ending(now=trio.current_time())
+        if was_running and not state.is_running:
             self.emit(events)
-            self.mailbox.end()
+            if self._mailbox is not None:
+                self._mailbox.end()
+            self._wake_readers()
             self.desk.refuse()
             self.room_made()
 

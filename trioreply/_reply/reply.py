@@ -7,7 +7,7 @@ and a short shielded wait until connection, task and files are released.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, final
 
@@ -211,11 +211,13 @@ class OpenReply:
             await reply._abort_and_release()
 
 
-async def run_inline(request: Request, replies: Replies, handler: Handler, *, prepare: Callable[[Core], None]) -> Reply:
-    """Carry out an exchange in the calling task; for whole-exchange helpers, which nobody watches."""
+async def run_unseen(request: Request, replies: Replies, handler: Handler, *, max_size: int | None = None) -> Reply:
+    """Carry out an exchange in the calling task; for whole-exchange helpers, whose replies nobody reads meanwhile."""
     reply = make_reply(request, replies)
     replies.begin(reply)
-    reply._core.desk.refuses_all = True
-    prepare(reply._core)
+    core = reply._core
+    core.desk.refuses_all = True
+    core.read_buffer_size = 0
+    core.max_size = max_size
     await run_exchange(reply, handler)
     return reply

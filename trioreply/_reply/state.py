@@ -187,6 +187,7 @@ class ReplyState:
         "is_queued",
         "is_running",
         "is_verifying",
+        "is_watched",
         "marks",
         "operation",
         "redirects",
@@ -223,6 +224,8 @@ class ReplyState:
         self.marks = {"started": now}
         self.reused = False
         self.is_queued = False
+        self.is_watched = True
+        """Whether anybody could see events."""
         self.is_verifying = False
         """Whether somebody thinks about the redirect that came last, so that it may not be the response."""
         self.up: Meter | None = None
@@ -342,7 +345,8 @@ class ReplyState:
         move = _MOVES.get((self.state, happening))
         if move is None:
             raise self._out_of_order(happening)
-        return self.announce(self._move(move, now), now)
+        emitters = self._move(move, now)
+        return self.announce(emitters, now) if self.is_watched else []
 
     def _move(self, move: _Move, now: float) -> Emitters:
         self.state = after = move.state

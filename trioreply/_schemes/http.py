@@ -12,7 +12,7 @@ from functools import partial
 from typing import cast
 
 import trio
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from .._model.bodies import is_empty, is_prompt
 from .._model.errors import (
@@ -41,7 +41,7 @@ from .._wire.codec import Codec
 from .._wire.h1_rules import WireLimits
 from .proxy_logins import ProxyLogins
 from .reaching import Way
-from .request_head import compose_head, expects_continue, route_of
+from .request_head import HeadComposer, compose_head, expects_continue, route_of
 from .secure import ALPN, TlsEnvironment, secure, with_decisions
 
 _WITH_LENGTH = frozenset({Operation.POST, Operation.PUT})
@@ -63,6 +63,7 @@ class HttpEnvironment:
     tls: TlsEnvironment
     proxy_credentials: CredentialCache
     """What proxies have accepted so far."""
+    heads: HeadComposer = field(factory=HeadComposer)
 
 
 @define
@@ -157,30 +158,56 @@ async def connect_ahead(env: HttpEnvironment, request: Request, sink: Sink) -> N
 Use = Callable[[H1Connection], Awaitable[None]]
 
 
+class _Dialling:
+    """What all attempts to connect for one request share. Most requests find a kept connection, and need none of it."""
+
+    __slots__ = ("_budget", "_env", "_request", "_sink", "logins")
+
+    def __init__(self, env: HttpEnvironment, request: Request, sink: Sink, *, through_proxy: bool) -> None:
+        self._env = env
+        self._request = request
+        self._sink = sink
+        self._budget: Budget | None = None
+        self.logins = self._make_logins() if through_proxy else None  # all attempts of one request are one talk
+
+    def _make_logins(self) -> ProxyLogins:
+        return ProxyLogins(self._env.proxy_credentials, random_cnonce, self._request, self._sink)
+
+    async def dial(self, origin: Origin) -> H1Connection:
+        """A new connection, in the time that is left.
+
+        Raises:
+            Refused, LoginDemanded, TransportError, ProxyError: see `open_connection`.
+            TimeoutError, ProxyTimeoutError: see `Budget.spend`.
+        """
+        env, budget = self._env, self._budget
+        if budget is None:
+            seconds = env.connect_timeout if self._request.connect_timeout is None else self._request.connect_timeout
+            budget = self._budget = Budget(seconds, seconds)
+        way = Way(env, self._sink, self.logins or self._make_logins(), budget.at_proxy)
+        return await budget.spend(origin, partial(open_connection, env, origin, way))
+
+
 async def _connected(env: HttpEnvironment, request: Request, sink: Sink, *, use: Use) -> None:
     """Do ``use`` with a connection for ``request``, kept or new."""
-    seconds = env.connect_timeout if request.connect_timeout is None else request.connect_timeout
-    budget = Budget(seconds, seconds)
     route = route_of(request)
-    make_logins = partial(ProxyLogins, env.proxy_credentials, random_cnonce, request, sink)
-    logins = make_logins() if isinstance(route, Proxy) else None  # all attempts of one request are one talk
+    dialling = _Dialling(env, request, sink, through_proxy=isinstance(route, Proxy))
 
     async def attempt(key: TlsKey | None) -> None:
         origin = Origin.of(request.url, key, route)
         async with env.pool.lease(origin, request.priority, sink, limits=request.limits) as lease:
-            was_reused = lease.connection is not None
-            if not was_reused:
-                way = Way(env, sink, logins or make_logins(), budget.at_proxy)
-                lease.attach(await budget.spend(origin, partial(open_connection, env, origin, way)))
+            kept = lease.connection
+            if kept is None:
+                lease.attach(await dialling.dial(origin))
             connection = cast("H1Connection", lease.connection)  # nobody else puts connections into the pool
             try:
                 await use(connection)
             except RemoteHostClosedError as error:
-                if was_reused and error.resendable:
+                if kept is not None and error.resendable:
                     env.pool.discard_idle(origin)
                 raise
 
-    run = attempt if logins is None else partial(_with_logins, logins, attempt)
+    run = attempt if dialling.logins is None else partial(_with_logins, dialling.logins, attempt)
     if request.url.scheme != "https":
         await run(None)
     else:
@@ -214,7 +241,8 @@ async def _exchange(env: HttpEnvironment, connection: H1Connection, *, request: 
     body = request.body
     if body is None or is_empty(body):
         says_so = body is not None or request.operation in _WITH_LENGTH
-        await connection.exchange(compose_head(request, 0 if says_so else None, has_body=False), sink)
+        head = compose_head(request, 0, has_body=False) if says_so else env.heads.compose(request)
+        await connection.exchange(head, sink)
         return
     upload = await env.uploads.open(body)
     try:

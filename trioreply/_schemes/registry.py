@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import trio
+
 from .._model.errors import ProtocolUnknownError
 from .._model.exchange import Handler, Sink
 from .._model.request import Request
@@ -17,15 +19,22 @@ class Registry:
 
     def __init__(self, allowed: Iterable[str] | None = None) -> None:
         self._handlers: dict[str, Handler] = {}
+        self._waiting: set[str] = set()  # the schemes whose handlers are known to wait
         self._allowed = None if allowed is None else frozenset(map(_scheme, allowed))
 
-    def register(self, name: str, handler: Handler) -> None:
+    def register(self, name: str, handler: Handler, *, waits: bool = False) -> None:
         """Serve URLs of scheme ``name`` with ``handler``, also if another one did so before.
+
+        Whatever goes well has been a checkpoint: with ``waits`` the handler sees to that, for others it is done here.
 
         Raises:
             ValueError: ``name`` is not a scheme's name (RFC 3986 section 3.1).
         """
-        self._handlers[_scheme(name)] = handler
+        scheme = _scheme(name)
+        self._handlers[scheme] = handler
+        self._waiting.discard(scheme)
+        if waits:
+            self._waiting.add(scheme)
 
     @property
     def supported(self) -> tuple[str, ...]:
@@ -46,6 +55,8 @@ class Registry:
             )
         if self._allowed is not None and scheme not in self._allowed:
             raise ProtocolUnknownError(f'Protocol "{scheme}" is not among the schemes this manager allows')
+        if scheme not in self._waiting:
+            await trio.lowlevel.checkpoint()
         await handler(request, sink)
 
 

@@ -46,6 +46,41 @@ def _in_own_name(proxy: Proxy, credentials: str) -> Proxy:
     return evolve(proxy, headers=(*others, (_FOR_PROXY, credentials)))
 
 
+_REMEMBERED = 64
+"""How many servers' fields are remembered; all are forgotten when there are more."""
+
+
+class HeadComposer:
+    """Composes heads, and remembers the fields of requests without a body: the next one often says the same.
+
+    That is so if its own fields are the very same object, such as those that every request of a manager has.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str | None, int | None], tuple[Headers, tuple[Field, ...]]] = {}
+
+    def compose(self, request: Request) -> RequestHead:
+        """As `compose_head`, of a request without a body whose length is not said either.
+
+        Raises:
+            ProtocolInvalidOperationError: see `compose_head`.
+        """
+        if request.proxy is not None:
+            return compose_head(request, None, has_body=False)
+        url, headers = request.url, request.headers
+        server = (url.scheme, url.raw_host, url.port)
+        known = self._known.get(server)
+        if known is not None and known[0] is headers:
+            return RequestHead(request.verb, origin_form(url), known[1])
+        head = compose_head(request, None, has_body=False)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[server] = headers, head.fields
+        return head
+
+
 def compose_head(request: Request, length: int | None, *, has_body: bool) -> RequestHead:
     """The head of ``request``; ``length`` is that of its body, ``None`` if unknown (or no body).
 

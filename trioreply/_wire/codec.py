@@ -8,7 +8,7 @@ response may begin, and even end, while the request's body is still being sent.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from attrs import frozen
 
@@ -16,8 +16,7 @@ from .._model.events import Informational
 from .._model.messages import ResponseData, ResponseHead, ResponseTrailers
 
 
-@frozen
-class RequestHead:
+class RequestHead(NamedTuple):
     """The head of a request as it will stand on the wire; names and values are valid already.
 
     The framing is in the fields: a Content-Length, or ``Transfer-Encoding: chunked``, or neither for no body.

@@ -30,7 +30,7 @@ from .._model.events import Informational
 from .._model.headers import decode_text, from_wire
 from .._model.messages import ResponseData, ResponseHead, ResponseTrailers
 from .codec import Received, RequestHead, ResponseEnd
-from .h1_request import SENT, Upload, serialised, upload_of
+from .h1_request import SENT, Upload, serialised_fields, serialised_line, upload_of
 from .h1_rules import (
     BlockScanner,
     ChunkScanner,
@@ -86,7 +86,7 @@ Parse: TypeAlias = Callable[[bytes], Response]
 class H1Codec:
     """`Codec` over a parser; see there for what each member promises."""
 
-    __slots__ = ("_limits", "_parse", "_reader", "_response_started", "_upload")
+    __slots__ = ("_block", "_fields", "_framing", "_limits", "_parse", "_reader", "_response_started", "_upload")
 
     def __init__(self, parse: Parse, limits: WireLimits) -> None:
         self._parse = parse
@@ -94,6 +94,10 @@ class H1Codec:
         self._upload: Upload = SENT
         self._reader: _Reader = _IDLE
         self._response_started = False
+        # The fields of the last request, and what became of them: the next one often has the very same.
+        self._fields: tuple[tuple[bytes, bytes], ...] | None = None
+        self._block = b""
+        self._framing = Framing()
 
     def start(self, head: RequestHead) -> bytes:
         """Begin a cycle; gives the head's bytes, with the fields exactly as they are in ``head``.
@@ -104,12 +108,16 @@ class H1Codec:
         """
         if not self.is_reusable:
             raise RuntimeError("this connection takes no request now: its last cycle is incomplete, or was its last")
-        block, framing = serialised(head, self._limits)
+        line, fields = serialised_line(head), head.fields
+        if fields is not self._fields:
+            self._block, self._framing = serialised_fields(fields, self._limits)
+            self._fields = fields
+        framing = self._framing
         self._upload = upload_of(framing)
         after = _SPENT if framing.close else _IDLE
         self._reader = _HeadReader(self._parse, head.method, self._limits, after=after)
         self._response_started = False
-        return block
+        return line + self._block
 
     def send_data(self, data: bytes | memoryview) -> bytes | memoryview:
         """Frame a piece of the request's body; without chunks it is given back as it is.

@@ -1,16 +1,18 @@
 """The request's side of a cycle: a head that is checked as it stands on the wire, and the framing of a body.
 
-A request is joined from its parts and then judged as a whole, by the grammar that a server would read it with: whatever
-could make it two requests, or end it early, shows there and nowhere else (RFC 9112 section 11.2). No parser is needed.
+A request is joined from its parts and then judged as it stands, by the grammar that a server would read it with:
+whatever could make it two requests, or end it early, shows there and nowhere else (RFC 9112 section 11.2). No parser is
+needed. The line and the fields are judged apart, since one request after the other says the same in its fields.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from .._model.errors import ProtocolFailure, UnknownNetworkError
 from .codec import RequestHead
-from .h1_rules import Framing, WireLimits, declared_framing, is_request
+from .h1_rules import Framing, WireLimits, declared_framing, is_field_block, is_request_line
 
 
 class Upload(Protocol):
@@ -84,18 +86,28 @@ def upload_of(framing: Framing) -> Upload:
     return _ChunkedUpload() if framing.chunked else _CountedUpload(framing.length or 0)
 
 
-def serialised(head: RequestHead, limits: WireLimits) -> tuple[bytes, Framing]:
-    """The bytes of ``head`` as it goes on the wire, and what it says about its body.
+def serialised_line(head: RequestHead) -> bytes:
+    """The request line of ``head`` as it goes on the wire, without its end.
 
     Raises:
-        UnknownNetworkError: it is no request that could be sent.
+        UnknownNetworkError: it is none that could be sent.
     """
     # What does not belong here must not get lost in the encoding, but reach the check: no codec error, no replacement.
-    method, target = head.method.encode("utf-8", "surrogatepass"), head.target.encode("utf-8", "surrogatepass")
-    fields = b"".join([b"%b: %b\r\n" % pair for pair in head.fields])
-    block = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, fields)
-    if not is_request(block, fields=len(head.fields)):
-        raise UnknownNetworkError("the request cannot be sent: forbidden characters in its method, target or fields")
+    line = f"{head.method} {head.target} HTTP/1.1".encode("utf-8", "surrogatepass")
+    if not is_request_line(line):
+        raise UnknownNetworkError("the request cannot be sent: forbidden characters in its method or target")
+    return line
+
+
+def serialised_fields(fields: Sequence[tuple[bytes, bytes]], limits: WireLimits) -> tuple[bytes, Framing]:
+    """What follows the request line, its end included, and what it says about the body.
+
+    Raises:
+        UnknownNetworkError: it cannot be sent.
+    """
+    block = b"\r\n%b\r\n" % b"".join([b"%b: %b\r\n" % pair for pair in fields])
+    if not is_field_block(block, fields=len(fields)):
+        raise UnknownNetworkError("the request cannot be sent: forbidden characters in its fields")
     try:
         return block, declared_framing(block, limits)
     except ProtocolFailure as mistake:

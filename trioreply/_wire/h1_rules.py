@@ -64,8 +64,8 @@ _EXTENSION = rb";" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
 _status_line = re.compile(_STATUS_LINE)
 _field = re.compile(_FIELD)
 _head = re.compile(_STATUS_LINE + _FIELDS)
-_request = re.compile(_REQUEST_LINE + _FIELDS)
-_trailers = re.compile(_FIELDS)
+_request_line = re.compile(_REQUEST_LINE)
+_fields = re.compile(_FIELDS)
 _chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*\r\n")
 # For blocks in lower case: to ignore the case while searching takes four times as long.
 _framing_field = re.compile(rb"\r\n(content-length|transfer-encoding|connection):[ \t]*([^\r]*)")
@@ -86,7 +86,7 @@ class BlockScanner:
     def __init__(self, limits: WireLimits = DEFAULT_LIMITS, *, start: bytes = _START, held: bytes = b"") -> None:
         self._limits = limits
         self._start = start
-        self._held = bytearray(held)
+        self._held: bytes | bytearray = held  # most blocks come in one piece, and nothing is collected
         self._searched = 0
         self._line_start = 0
         self._lines = 0
@@ -106,14 +106,15 @@ class BlockScanner:
             end = data.find(b"\r\n\r\n")
             if end >= 0:
                 return self._complete(data, end + 4)
-        self._held += data
-        end = self._held.find(b"\r\n\r\n", max(0, self._searched - 3))
+        self._held = held = bytearray(self._held) if isinstance(self._held, bytes) else self._held
+        held += data
+        end = held.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0:
             self._check_incomplete()
             return None
-        held, self._held = bytes(self._held), bytearray()
+        self._held = b""
         self._searched = self._line_start = self._lines = 0
-        return self._complete(held, end + 4)
+        return self._complete(bytes(held), end + 4)
 
     def _complete(self, data: bytes, end: int) -> tuple[bytes, bytes]:
         block = data[:end]
@@ -167,19 +168,24 @@ def check_trailers(block: bytes) -> None:
     Raises:
         ProtocolFailure: it is not one, or it holds fields that only a head may have (RFC 9110 section 6.5.1).
     """
-    if not _trailers.fullmatch(block):
+    if not _fields.fullmatch(block):
         raise ProtocolFailure(_fault_of_fields(block[2:-4].split(b"\r\n")))
     for name, _value in _framing_field.findall(block.lower()):
         if name != b"connection":
             raise ProtocolFailure(f"the response has {name.decode('ascii').title()} among its trailers")
 
 
-def is_request(block: bytes, *, fields: int) -> bool:
-    """Whether ``block`` is one well-formed request head with so many fields: the last guard against smuggling.
+def is_request_line(line: bytes) -> bool:
+    """Whether ``line``, given without its end, begins a request: with `is_field_block` the guard against smuggling."""
+    return _request_line.fullmatch(line) is not None
 
-    The number matters: a value that holds a line end and something like a field makes a head that is well-formed, too.
+
+def is_field_block(block: bytes, *, fields: int) -> bool:
+    """Whether ``block``, from the end of the first line to the empty line, holds so many well-formed fields.
+
+    The number matters: a value that holds a line end and something like a field makes a block that is well-formed, too.
     """
-    return block.count(b"\r\n") == fields + 2 and _request.fullmatch(block) is not None
+    return block.count(b"\r\n") == fields + 2 and _fields.fullmatch(block) is not None
 
 
 @frozen
