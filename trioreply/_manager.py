@@ -368,14 +368,12 @@ class Manager(WholeJobs):
             if body is not None:
                 request = request.replace(body=body)
         else:
-            said: FetchFields = {}
-            said.update(fields)
-            if operation is not Operation.GET:
-                said["operation"] = operation
-                said["verb"] = verb
-            if body is not None:
-                said["body"] = body
-            request = Request(self._placed(url), **said)
+            placed = self._placed(url)
+            request = (
+                Request(placed, **fields)  # what is not said need not be checked
+                if operation is Operation.GET and body is None
+                else Request(placed, operation=operation, verb=verb, body=body, **fields)
+            )
         return self._open_request(request, fields)
 
     def _open_request(self, request: Request, own: Container[str] = ()) -> OpenReply:

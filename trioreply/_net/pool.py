@@ -7,6 +7,7 @@ All decisions are made by `Slots`, which is sync; here is only what waits. A lea
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Self
 
 import trio
 
@@ -31,30 +32,11 @@ def _leased(connection: Connection | None) -> ConnectionLeased:
 
 
 class Lease:
-    """The right to use a connection: a kept one, or one that its holder dials."""
+    """The right to use a connection, a kept one or one that its holder dials, for the time of a block."""
 
-    __slots__ = ("_slots", "_ticket")
+    __slots__ = ("_limits", "_origin", "_pool", "_priority", "_sink", "_ticket")
 
-    def __init__(self, slots: Slots[Origin, Connection], ticket: Ticket[Origin, Connection]) -> None:
-        self._slots = slots
-        self._ticket = ticket
-
-    @property
-    def connection(self) -> Connection | None:
-        """The connection; ``None`` until `attach`, if a new one has to be dialled."""
-        return self._ticket.connection
-
-    def attach(self, connection: Connection) -> None:
-        """``connection`` was dialled under this lease."""
-        self._slots.attach(self._ticket, connection)
-
-
-class OpenLease:
-    """The block of a lease."""
-
-    __slots__ = ("_lease", "_limits", "_origin", "_pool", "_priority", "_sink")
-
-    _lease: Lease
+    _ticket: Ticket[Origin, Connection]
 
     def __init__(
         self, pool: Pool, origin: Origin, priority: Priority, *, sink: MessageSink, limits: Limits | None
@@ -65,12 +47,37 @@ class OpenLease:
         self._sink = sink
         self._limits = limits
 
-    async def __aenter__(self) -> Lease:
-        self._lease = await self._pool._acquire(self._origin, self._priority, sink=self._sink, limits=self._limits)
-        return self._lease
+    @property
+    def connection(self) -> Connection | None:
+        """The connection; ``None`` until `attach`, if a new one has to be dialled."""
+        return self._ticket.connection
 
+    def attach(self, connection: Connection) -> None:
+        """``connection`` was dialled under this lease."""
+        self._pool._slots.attach(self._ticket, connection)
+
+    async def __aenter__(self) -> Self:
+        pool = self._pool
+        self._ticket = ticket = pool._slots.ask(self._origin, self._priority, self._limits)
+        granted = False
+        try:
+            if ticket.state is TicketState.WAITING:
+                event = trio.Event()
+                ticket.on_grant = event.set
+                await self._sink.put(ConnectionQueued())
+                await event.wait()
+            await self._sink.put(_leased(ticket.connection))
+            granted = True
+        finally:
+            if not granted:
+                pool._return(ticket)
+        pool._leases.add(self)
+        return self
+
+    @trio.lowlevel.enable_ki_protection  # an interrupt between two lines would lose a slot for good
     async def __aexit__(self, *_: object) -> None:
-        self._pool._release(self._lease)
+        self._pool._leases.remove(self)
+        self._pool._return(self._ticket)
 
 
 class Pool:
@@ -93,39 +100,14 @@ class Pool:
         """A picture of the books."""
         return self._slots.statistics()
 
-    def lease(
-        self, origin: Origin, priority: Priority, sink: MessageSink, *, limits: Limits | None = None
-    ) -> OpenLease:
+    def lease(self, origin: Origin, priority: Priority, sink: MessageSink, *, limits: Limits | None = None) -> Lease:
         """A connection to ``origin`` as soon as the limits allow; it is kept afterwards if it may be used again.
 
-        ``async with`` it to get the `Lease`. Waits only if there is a queue; `ConnectionQueued` and `ConnectionLeased`
+        Enter it with ``async with``. Waits only if there is a queue; `ConnectionQueued` and `ConnectionLeased`
         go to ``sink``. Of ``limits``, if the request has its own, ``per_host`` counts for the first request to an
         origin, and ``idle_expiry`` for the connection that is left behind.
         """
-        return OpenLease(self, origin, priority, sink=sink, limits=limits)
-
-    async def _acquire(self, origin: Origin, priority: Priority, *, sink: MessageSink, limits: Limits | None) -> Lease:
-        ticket = self._slots.ask(origin, priority, limits)
-        lease = Lease(self._slots, ticket)
-        granted = False
-        try:
-            if ticket.state is TicketState.WAITING:
-                event = trio.Event()
-                ticket.on_grant = event.set
-                await sink.put(ConnectionQueued())
-                await event.wait()
-            await sink.put(_leased(ticket.connection))
-            granted = True
-        finally:
-            if not granted:
-                self._return(ticket)
-        self._leases.add(lease)
-        return lease
-
-    @trio.lowlevel.enable_ki_protection  # an interrupt between two lines would lose a slot for good
-    def _release(self, lease: Lease) -> None:
-        self._leases.remove(lease)
-        self._return(lease._ticket)
+        return Lease(self, origin, priority, sink=sink, limits=limits)
 
     def discard_idle(self, origin: Origin) -> None:
         """Close what is idle for ``origin``: one of them was found dead, so the others likely are."""
@@ -147,7 +129,7 @@ class Pool:
             if lease.connection is not None:
                 lease.connection.close_nowait()
 
-    @trio.lowlevel.enable_ki_protection  # as for `_release`
+    @trio.lowlevel.enable_ki_protection  # as for a lease's end
     def _return(self, ticket: Ticket[Origin, Connection]) -> None:
         if ticket.state is TicketState.ACTIVE and ticket.connection is not None:
             reusable = ticket.connection.is_reusable and not self._is_closed
@@ -155,23 +137,32 @@ class Pool:
             self._slots.give_back(ticket, now, reusable=reusable)
             if ticket.idle_expiry < REAP_SECONDS:
                 self._nap.deadline = min(self._nap.deadline, now + ticket.idle_expiry)
-            self._reap()
+            if not self._reaping:
+                self._reap()
         else:
             self._slots.abandon(ticket)
 
     def _reap(self) -> None:
-        if not self._reaping and self._slots.next_expiry() is not None:
+        if self._slots.next_expiry() is not None:
             self._reaping = True
             self._spawn(self._reaper)
 
     async def _reaper(self) -> None:
-        """Close what has expired or died, as long as anything is idle."""
+        """Close what has expired or died, as long as anything is idle.
+
+        It looks when it has slept, not before: a connection that was given back is often in use again by then, and
+        another reaper would begin with each request.
+        """
         try:
-            while (expiry := self._slots.next_expiry()) is not None:
-                self._nap = trio.CancelScope(deadline=min(expiry, trio.current_time() + REAP_SECONDS))
+            is_needed = True
+            while is_needed:
+                latest = trio.current_time() + REAP_SECONDS
+                expiry = self._slots.next_expiry()
+                self._nap = trio.CancelScope(deadline=latest if expiry is None else min(expiry, latest))
                 with self._nap:
                     await trio.sleep_forever()
                 self._slots.expire(trio.current_time())
                 self._slots.discard_dead()
+                is_needed = self._slots.next_expiry() is not None
         finally:
             self._reaping = False

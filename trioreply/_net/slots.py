@@ -209,6 +209,7 @@ class Slots(Generic[K, C]):
         self._idle: OrderedDict[_Idle[K, C], None] = OrderedDict()  # of all hosts, oldest first
         self._own_expiries = 0
         self._in_use = 0
+        self._queued = 0
 
     def ask(self, key: K, priority: Priority, limits: Limits | None = None) -> Ticket[K, C]:
         """Claim a connection to ``key``. A ticket that is not WAITING was granted at once, without its callback.
@@ -223,9 +224,10 @@ class Slots(Generic[K, C]):
         own = limits or self._limits
         host = self._host(key, own)
         ticket = Ticket(host, priority, own.idle_expiry)
-        if host.has_room and self._in_use < self._limits.total:
+        if host.connecting + host.active < host.per_host and self._in_use < self._limits.total:
             self._grant(ticket)
         else:
+            self._queued += 1
             host.waiting.setdefault(priority, OrderedDict())[ticket] = None
             self._turns.place(host, has_room=host.has_room)
         return ticket
@@ -236,7 +238,8 @@ class Slots(Generic[K, C]):
         Raises:
             RuntimeError: the ticket is not CONNECTING. The connection is still yours to close.
         """
-        _expect(ticket, TicketState.CONNECTING)
+        if ticket.state is not TicketState.CONNECTING:
+            raise _unexpected(ticket, TicketState.CONNECTING)
         ticket._host.connecting -= 1
         ticket._host.active += 1
         ticket.state = TicketState.ACTIVE
@@ -250,7 +253,8 @@ class Slots(Generic[K, C]):
         Raises:
             RuntimeError: the ticket is not ACTIVE.
         """
-        _expect(ticket, TicketState.ACTIVE)
+        if ticket.state is not TicketState.ACTIVE:
+            raise _unexpected(ticket, TicketState.ACTIVE)
         if not reusable or ticket.connection is None:
             self.abandon(ticket)
             return
@@ -364,7 +368,7 @@ class Slots(Generic[K, C]):
 
     def _grant(self, ticket: Ticket[K, C]) -> None:
         host = ticket._host
-        ticket.connection = self._take_idle(host)
+        ticket.connection = self._take_idle(host) if host.idle else None
         if ticket.connection is None:
             host.connecting += 1
             ticket.state = TicketState.CONNECTING
@@ -378,8 +382,9 @@ class Slots(Generic[K, C]):
     def _take_idle(self, host: _Host[K, C]) -> C | None:
         """The youngest living one: it is the likeliest to stay alive, and the others may expire in peace."""
         while host.idle:
-            kept = next(reversed(host.idle))
-            self._remove(kept)
+            kept, _ = host.idle.popitem()
+            del self._idle[kept]
+            self._own_expiries -= kept.is_own
             if not self._is_dead(kept.connection):
                 return kept.connection
             self._close(kept.connection)
@@ -400,7 +405,7 @@ class Slots(Generic[K, C]):
 
     def _serve_next(self, giver: _Host[K, C] | None) -> bool:
         """Grant the slot just freed, and say whether anybody wanted it. Must be the last act: it calls out."""
-        ticket = self._turns.next(giver)
+        ticket = self._turns.next(giver) if self._queued else None
         if ticket is None:
             return False
         self._leave_queue(ticket)
@@ -413,6 +418,7 @@ class Slots(Generic[K, C]):
         host = ticket._host
         queue = host.waiting[ticket.priority]
         del queue[ticket]
+        self._queued -= 1
         if not queue:
             del host.waiting[ticket.priority]
             self._turns.place(host, has_room=host.has_room)
@@ -440,8 +446,5 @@ class Slots(Generic[K, C]):
         self._close(kept.connection)
 
 
-def _expect(ticket: Ticket[K, C], state: TicketState) -> None:
-    if ticket.state is not state:
-        raise RuntimeError(
-            f"the ticket is {ticket.state.value}, not {state.value}: it was granted, used or ended already"
-        )
+def _unexpected(ticket: Ticket[K, C], state: TicketState) -> RuntimeError:
+    return RuntimeError(f"the ticket is {ticket.state.value}, not {state.value}: it was granted, used or ended already")

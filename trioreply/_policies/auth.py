@@ -91,7 +91,7 @@ class _Demand:
 class _Watch(WrappedSink):
     """One request's way through the policy: looks at each response's head, and withholds a demand."""
 
-    __slots__ = ("_credentials", "_demand", "_netrc", "_proof", "_request", "_setting", "_talk")
+    __slots__ = ("_credentials", "_demand", "_netrc", "_proof", "_request", "_setting", "_talk", "is_idle")
 
     def __init__(self, sink: Sink, request: Request, setting: Setting, *, netrc: Netrc | None) -> None:
         super().__init__(sink)
@@ -102,15 +102,11 @@ class _Watch(WrappedSink):
         self._credentials: Attempt | None = None
         self._demand: _Demand | None = None
         self._proof: Proof | None = None
-
-    @property
-    def is_idle(self) -> bool:  # type: ignore[override]  # read only, and nobody writes it
-        """Only where there are no credentials: those that were sent may be proven, or renewed, by a success."""
-        return self._talk is None
+        self.is_idle = True  # until there are credentials: those may be proven, or renewed, by a success
 
     def begin(self) -> None:
         """Send what can be sent before anybody asks."""
-        self._talk = Conversation(self._setting, self._request)
+        self._talk = self._begin_talk()
         self._credentials = self._talk.opening()
 
     async def attempt(self, handler: Handler) -> bool:
@@ -119,7 +115,13 @@ class _Watch(WrappedSink):
         Raises:
             ReplyError: it failed.
         """
-        failure = await self._run(handler)
+        failure: ReplyError | None = None
+        try:
+            await handler(
+                self._request if self._credentials is None else self._with_credentials(self._credentials), self
+            )
+        except Exception as error:
+            failure = self._judged(error)
         demand, self._demand = self._demand, None
         if demand is None:
             if self._proof is not None:
@@ -148,25 +150,23 @@ class _Watch(WrappedSink):
             self._proof.update(message.data)
         await self._sink.put(message)
 
-    async def _run(self, handler: Handler) -> ReplyError | None:
-        """The exchange; gives the error if it failed after a demand had come."""
-        try:
-            await handler(self._with_credentials(), self)
-        except Exception as error:
-            if self._demand is None:
-                raise
-            if self._demand.is_answered:
-                return None  # whatever was made of it on the way
-            if not isinstance(error, ReplyError):
-                raise
-            return error
-        return None
+    def _judged(self, error: Exception) -> ReplyError | None:
+        """What the failure of an exchange amounts to; it does not matter if it was to be stopped anyway.
 
-    def _with_credentials(self) -> Request:
-        if self._credentials is None:
-            return self._request
+        Raises:
+            Exception: it is ``error``, and there was no demand.
+        """
+        if self._demand is None:
+            raise error
+        if self._demand.is_answered:
+            return None  # whatever was made of it on the way
+        if not isinstance(error, ReplyError):
+            raise error
+        return error
+
+    def _with_credentials(self, credentials: Attempt) -> Request:
         fields = self._request.headers.copy()
-        fields[self._setting.guard.credentials] = self._credentials.value
+        fields[self._setting.guard.credentials] = credentials.value
         return self._request.replace(headers=fields)
 
     def _demanded(self, head: ResponseHead) -> _Demand | None:
@@ -176,8 +176,12 @@ class _Watch(WrappedSink):
             self._proof = None if self._talk is None else self._talk.accepted(head)
             return None
         if self._talk is None:
-            self._talk = Conversation(self._setting, self._request)
+            self._talk = self._begin_talk()
         return _Demand(head, self._talk) if self._talk.challenged(head) else None
+
+    def _begin_talk(self) -> Conversation:
+        self.is_idle = False
+        return Conversation(self._setting, self._request)
 
     async def _withhold(self, demand: _Demand, message: ResponseData | ResponseTrailers) -> None:
         """Keep a piece of the demand's body; when it becomes too much, decide now."""

@@ -58,7 +58,7 @@ def short_way(sink: Sink) -> Sink:
 def is_plain(head: ResponseHead) -> bool:
     """Whether no idle policy is interested in ``head``, nor in what follows it."""
     status, headers = head.status_code, head.headers
-    # 401 and 407, redirects, and what may be tried again are none of these.
-    if status is None or not 200 <= status < 300:
+    # 401 and 407, redirects, and what may be tried again are none of these; and a handler may say nonsense.
+    if type(status) is not int or not 200 <= status < 300:
         return False
     return "Set-Cookie" not in headers and "Content-Encoding" not in headers

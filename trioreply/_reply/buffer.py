@@ -48,6 +48,10 @@ class ReadBuffer:
         wanted = self._size if n < 0 or n > self._size else n
         if wanted == 0:
             return b""
+        if wanted == self._size and len(self._pieces) == 1 and not self._offset:
+            whole = self._pieces.pop()
+            self._size = self._searched = 0
+            return bytes(whole)
         self._size -= wanted
         self._searched = max(self._searched - wanted, 0)
         parts: list[bytes | bytearray | memoryview] = []

@@ -157,10 +157,10 @@ class Core:
         state, now = self.state, trio.current_time()
         emitters = state.enter(message, now)
         if emitters:
-            if self._is_watched():
+            if not self.desk.refuses_all or self.owner.observers:
                 self.emit(state.announce(emitters, now, message))
-            else:
-                self._wake_readers()
+            elif self.readers:
+                self.readers.wake()
         if self.max_size is not None and len(self.state.buffer) > self.max_size and type(message) is ResponseData:
             self.refuse_size(self.max_size)
 
@@ -332,15 +332,12 @@ class Core:
         if self.readers:
             self.readers.wake()
 
-    def _is_watched(self) -> bool:
-        """Whether anybody can get at events; nobody can at those of `Manager.fetch`, unless all replies are watched."""
-        return not self.desk.refuses_all or bool(self.owner.observers)
-
     def _end(self, ending: _Ending) -> None:
         """Let ``ending`` happen. If the reply was running, deliver its last events, and let everybody go who waits."""
         state = self.state
         was_running = state.is_running
-        state.is_watched = self._is_watched()
+        # Nobody can get at the events of `Manager.fetch`, unless all replies are watched.
+        state.is_watched = not self.desk.refuses_all or bool(self.owner.observers)
         events = ending(now=trio.current_time())
         if was_running and not state.is_running:
             self.emit(events)

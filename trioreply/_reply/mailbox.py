@@ -44,7 +44,7 @@ class Watcher(Protocol[T_contra]):
 class Mailbox(trio.abc.ReceiveChannel[T], Generic[T]):
     """A receive channel that coalesces; see the module's text."""
 
-    __slots__ = ("_busy", "_closed", "_ended", "_key", "_next_number", "_resting", "_waiter", "_watcher")
+    __slots__ = ("__weakref__", "_busy", "_closed", "_ended", "_key", "_next_number", "_resting", "_waiter", "_watcher")
 
     def __init__(self, key: Callable[[T], Hashable | None], watcher: Watcher[T] | None = None) -> None:
         self._key = key

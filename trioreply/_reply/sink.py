@@ -51,16 +51,18 @@ class ReplySink:
     async def put(self, message: Message) -> None:
         """See `Sink.put`."""
         core = self._core
-        if core.is_released:
-            raise RuntimeError("out of order: the exchange is over, and its sink takes nothing after the handler's end")
         if self._shown is not None and message == self._shown:
             core.enter_silently(message)
             self._shown = None
             return
+        if core.is_released:
+            raise RuntimeError("out of order: the exchange is over, and its sink takes nothing after the handler's end")
         core.enter(message)
-        if type(message) is ResponseData and core.must_pause():
-            await core.wait_for_room()
-        elif type(message) is ConnectionLeased and not core.state.is_running:
+        kind = type(message)
+        if kind is ResponseData:
+            if core.read_buffer_size != 0 and core.must_pause():
+                await core.wait_for_room()
+        elif kind is ConnectionLeased and not core.state.is_running:
             await trio.lowlevel.checkpoint_if_cancelled()  # if this was one exchange too many, none of it is sent
 
     async def ask(self, question: Question[A]) -> A | None:

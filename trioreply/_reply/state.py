@@ -3,7 +3,7 @@
 A reply is always in one of five states. What happens to it (a message from the exchange, the end of the exchange, a
 call by the application) is an input; ``TABLE`` says for each state and input what the next state is and which events
 announce it. A pair that is not in the table is a mistake of whoever caused it, and raises. State is assigned in
-`ReplyState._move` and nowhere else; it changes before its events are seen, because they are only returned from here and
+`ReplyState._move`, in `ReplyState.enter` and nowhere else; it changes before its events are seen, because they are only returned from here and
 delivered by the caller. Where nobody looks, they are not even made: `ReplyState.enter` only says which there would be.
 
 =========  ==================================================================================
@@ -265,12 +265,13 @@ class ReplyState:
         entry = _ENTRIES[self.state].get(type(message))
         if entry is None:
             raise self._misfit(message)
-        happening, absorb, move = entry
+        absorb, after, emitters = entry
         if self.has_trailers and self.is_running:
-            self._check_order(happening)
+            self._check_order(_INPUTS[type(message)])
         if absorb is not None:
             absorb(self, message, now)
-        return self._move(move, now)
+        self.state = after  # a message neither begins nor ends anything, so this is all there is to a move
+        return emitters
 
     def announce(self, emitters: Emitters, now: float, message: Message | None = None) -> list[Event]:
         """The events of a move that has just been made."""
@@ -524,7 +525,7 @@ _ABSORBERS: dict[type, Callable[..., None]] = {
 
 _ENTRIES = {
     state: {
-        kind: (happening, _ABSORBERS.get(kind) if state.is_running else None, _MOVES[state, happening])
+        kind: (_ABSORBERS.get(kind) if state.is_running else None, *_MOVES[state, happening])
         for kind, happening in _INPUTS.items()
         if (state, happening) in _MOVES
     }

@@ -198,8 +198,10 @@ async def _connected(env: HttpEnvironment, request: Request, sink: Sink, *, use:
         async with env.pool.lease(origin, request.priority, sink, limits=request.limits) as lease:
             kept = lease.connection
             if kept is None:
-                lease.attach(await dialling.dial(origin))
-            connection = cast("H1Connection", lease.connection)  # nobody else puts connections into the pool
+                connection = await dialling.dial(origin)
+                lease.attach(connection)
+            else:
+                connection = cast("H1Connection", kept)  # nobody else puts connections into the pool
             try:
                 await use(connection)
             except RemoteHostClosedError as error:
