@@ -117,10 +117,8 @@ class _Watch(WrappedSink):
         """
         failure: ReplyError | None = None
         try:
-            await handler(
-                self._request if self._credentials is None else self._with_credentials(self._credentials), self
-            )
-        except Exception as error:
+            await handler(self._request if self._credentials is None else self._authorised(self._credentials), self)
+        except Exception as error:  # noqa: BLE001 - raised again if it is not about a demand
             failure = self._judged(error)
         demand, self._demand = self._demand, None
         if demand is None:
@@ -164,7 +162,7 @@ class _Watch(WrappedSink):
             raise error
         return error
 
-    def _with_credentials(self, credentials: Attempt) -> Request:
+    def _authorised(self, credentials: Attempt) -> Request:
         fields = self._request.headers.copy()
         fields[self._setting.guard.credentials] = credentials.value
         return self._request.replace(headers=fields)

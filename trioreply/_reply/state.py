@@ -3,8 +3,9 @@
 A reply is always in one of five states. What happens to it (a message from the exchange, the end of the exchange, a
 call by the application) is an input; ``TABLE`` says for each state and input what the next state is and which events
 announce it. A pair that is not in the table is a mistake of whoever caused it, and raises. State is assigned in
-`ReplyState._move`, in `ReplyState.enter` and nowhere else; it changes before its events are seen, because they are only returned from here and
-delivered by the caller. Where nobody looks, they are not even made: `ReplyState.enter` only says which there would be.
+`ReplyState.enter` and `ReplyState._move` and nowhere else; it changes before its events are seen, because they are only
+returned from here and delivered by the caller. Where nobody looks, they are not even made: `ReplyState.enter` only says
+which there would be.
 
 =========  ==================================================================================
 PENDING    the exchange runs; no final response head (since the last redirect)
