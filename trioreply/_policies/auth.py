@@ -94,7 +94,7 @@ class _Watch(WrappedSink):
     __slots__ = ("_credentials", "_demand", "_netrc", "_proof", "_request", "_setting", "_talk", "is_idle")
 
     def __init__(self, sink: Sink, request: Request, setting: Setting, *, netrc: Netrc | None) -> None:
-        super().__init__(sink)
+        self._sink = sink
         self._request = request
         self._setting = setting
         self._netrc = netrc

@@ -65,7 +65,7 @@ class _Watch(WrappedSink):
     is_idle = True  # a plain response sets none
 
     def __init__(self, sink: Sink, jar: CookieJar, url: URL) -> None:
-        super().__init__(sink)
+        self._sink = sink
         self._jar = jar
         self._url = url
 

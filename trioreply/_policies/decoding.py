@@ -81,7 +81,7 @@ class _Decoded(WrappedSink):
     is_idle = True  # a plain response comes in no coding
 
     def __init__(self, sink: Sink, request: Request) -> None:
-        super().__init__(sink)
+        self._sink = sink
         self._request = request
         self._decoder: ContentDecoder | None = None
 

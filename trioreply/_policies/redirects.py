@@ -84,7 +84,7 @@ class _Hops(WrappedSink):
     is_idle = True  # a success leads nowhere else
 
     def __init__(self, sink: Sink, request: Request, upgrade: Callable[[URL], URL]) -> None:
-        super().__init__(sink)
+        self._sink = sink
         self._request = request
         self._upgrade = upgrade
         self._followed = 0

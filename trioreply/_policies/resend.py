@@ -52,7 +52,7 @@ class _Watch(WrappedSink):
     __slots__ = ("_way", "reused")
 
     def __init__(self, sink: Sink) -> None:
-        super().__init__(sink)
+        self._sink = sink
         self._way = short_way(sink)
         self.reused = False
 

@@ -21,7 +21,7 @@ import trio
 
 from .._model.errors import NetworkError, OperationCanceledError, ReplyError, TimeoutError, UnknownContentError
 from .._model.events import Event, Progress, ReadyRead, without_question
-from .._model.messages import Message, ResponseData
+from .._model.messages import Message
 from .._model.urls import display
 from .closing import DRAIN_SECONDS, Remainder, Rest
 from .ignoring import IgnoredErrors
@@ -161,8 +161,6 @@ class Core:
                 self.emit(state.announce(emitters, now, message))
             elif self.readers:
                 self.readers.wake()
-        if self.max_size is not None and len(self.state.buffer) > self.max_size and type(message) is ResponseData:
-            self.refuse_size(self.max_size)
 
     def enter_silently(self, message: Message) -> None:
         """Take a message whose event everybody has seen already."""
@@ -173,6 +171,11 @@ class Core:
         if self.state.is_verifying:
             self.state.is_verifying = False
             self.readers.wake()
+
+    def refuse_too_much(self) -> None:
+        """End the reply if its body has become larger than the caller wants."""
+        if self.max_size is not None and len(self.state.buffer) > self.max_size:
+            self.refuse_size(self.max_size)
 
     def must_pause(self) -> bool:
         """Whether the network has to wait for the reader (design of the read buffer: see ``docs/cancellation``)."""

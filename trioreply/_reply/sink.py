@@ -60,6 +60,8 @@ class ReplySink:
         core.enter(message)
         kind = type(message)
         if kind is ResponseData:
+            if core.max_size is not None:
+                core.refuse_too_much()
             if core.read_buffer_size != 0 and core.must_pause():
                 await core.wait_for_room()
         elif kind is ConnectionLeased and not core.state.is_running:

@@ -12,7 +12,7 @@ What was hard is what llhttp does not know, or does in its own way:
   its own.
 * It leaves the white space behind a value where it is; and a tab there makes it blind to what the value says, so that
   it takes ``Transfer-Encoding: chunked<TAB>`` for no chunks at all. That white space means nothing (RFC 9110 section
-  5.5), and a head with tabs loses it before it is parsed.
+  5.5), and a head that has any loses it before it is parsed.
 * It sets no limits on a head's size or the number of its fields. The rules do.
 * What a callback raises comes out as a complaint about the peer. Ctrl-C may arrive in any line of Python, and must not
   look like that.
@@ -59,8 +59,8 @@ class _Heard:
         self.on_status = self.reasons.append
         self.on_body = self.pieces.append
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.append((name, value.rstrip(b" \t")))
+    def on_header(self, *field: bytes) -> None:
+        self.fields.append(field)  # type: ignore[arg-type]  # there are always two, and naming them takes twice as long
 
     def on_message_complete(self) -> None:
         self.is_complete = True
@@ -74,7 +74,7 @@ class _HttptoolsResponse:
     def __init__(self, block: bytes) -> None:
         self._heard = heard = _Heard()
         self._parser = parser = httptools.HttpResponseParser(heard)
-        self._feed(_without_tabs_at_ends(block) if b"\t" in block else block)
+        self._feed(_without_space_at_ends(block) if b"\t" in block or b" \r\n" in block else block)
         self.status_code = parser.get_status_code()
         self.reason = b"".join(heard.reasons)
         self.http_version = parser.get_http_version()
@@ -86,7 +86,9 @@ class _HttptoolsResponse:
         self._feed(chunks)
         body = b"".join(heard.pieces)
         heard.pieces.clear()
-        return body, heard.fields if heard.is_complete else None
+        if not heard.is_complete:
+            return body, None
+        return body, [(name, value.rstrip(b" \t")) for name, value in heard.fields]
 
     def _feed(self, data: bytes) -> None:
         """The one place where httptools' errors become ours; the rules have seen the bytes, so there should be few."""
@@ -98,7 +100,7 @@ class _HttptoolsResponse:
             raise ProtocolFailure(f"the response is not valid HTTP/1.1 (the parser says: {error})") from error
 
 
-def _without_tabs_at_ends(block: bytes) -> bytes:
+def _without_space_at_ends(block: bytes) -> bytes:
     first, *fields = block.split(b"\r\n")  # the reason keeps what it has
     # Not by a regular expression: one would look at a long run of spaces from each of them.
     return b"\r\n".join([first, *[line.rstrip(b" \t") for line in fields]])

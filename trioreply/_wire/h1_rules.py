@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from attrs import frozen
 
@@ -188,8 +189,7 @@ def is_field_block(block: bytes, *, fields: int) -> bool:
     return block.count(b"\r\n") == fields + 2 and _fields.fullmatch(block) is not None
 
 
-@frozen
-class Framing:
+class Framing(NamedTuple):
     """What a head says about where the message ends, and whether the connection outlives it."""
 
     length: int | None = None
