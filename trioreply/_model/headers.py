@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 Headers = CIMultiDictProxy[str]
 """Fields in order, repeats kept, names compared without case."""
@@ -81,13 +81,25 @@ def checked_field(name: str | bytes, value: str | bytes, *, field: str) -> tuple
     return name, value.strip(" \t")
 
 
+_WELL_KNOWN = (
+    "Accept-Ranges Age Allow Alt-Svc Cache-Control Connection Content-Disposition Content-Encoding Content-Language "
+    "Content-Length Content-Range Content-Security-Policy Content-Type Date ETag Expires Keep-Alive Last-Modified Link "
+    "Location Pragma Proxy-Authenticate Referrer-Policy Retry-After Server Set-Cookie Strict-Transport-Security "
+    "Trailer Transfer-Encoding Upgrade Vary Via WWW-Authenticate X-Content-Type-Options X-Frame-Options X-Powered-By "
+    "X-Request-Id"
+)
+# With what it takes to compare them without case: made once, instead of for each field of each response.
+_NAMES: dict[str, str] = {spelling: istr(spelling) for name in _WELL_KNOWN.split() for spelling in (name, name.lower())}
+
+
 def from_wire(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Fields that a codec has checked already, as text.
 
     All in one go, and taken apart again at a byte that none of them has: most of the work is not in Python then.
     """
-    text = iter(decode_text(b"\0".join(chain.from_iterable(pairs))).split("\0"))
-    return CIMultiDictProxy(CIMultiDict(list(zip(text, text, strict=False))))  # of nothing there is one empty text
+    text = decode_text(b"\0".join(chain.from_iterable(pairs))).split("\0")
+    names = text[::2]
+    return CIMultiDictProxy(CIMultiDict(list(zip(map(_NAMES.get, names, names), text[1::2], strict=False))))
 
 
 def with_missing(headers: Headers, defaults: Headers) -> Headers:

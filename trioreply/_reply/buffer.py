@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import deque
 
 _GATHER = 4096
+# Never changed. One that is empty takes 760 bytes, and many replies wait for their first piece for long.
+_NONE: deque[bytes | bytearray] = deque()
 
 
 class ReadBuffer:
@@ -18,7 +20,7 @@ class ReadBuffer:
     __slots__ = ("_offset", "_pieces", "_searched", "_size")
 
     def __init__(self) -> None:
-        self._pieces: deque[bytes | bytearray] = deque()
+        self._pieces = _NONE
         self._offset = 0  # how much of the first piece has been read
         self._size = 0
         self._searched = 0  # there is no line end among so many unread bytes
@@ -31,16 +33,19 @@ class ReadBuffer:
         if not data:
             return
         self._size += len(data)
-        if len(data) < _GATHER and self._pieces:
+        if not self._pieces:
+            self._pieces = deque((data,))
+            return
+        if len(data) < _GATHER:
             last = self._pieces[-1]
             if isinstance(last, bytearray) and len(last) < _GATHER:
                 last += data
                 return
-        self._pieces.append(bytearray(data) if len(data) < _GATHER and self._pieces else data)
+        self._pieces.append(bytearray(data) if len(data) < _GATHER else data)
 
     def clear(self) -> None:
         """Forget everything unread."""
-        self._pieces.clear()
+        self._pieces = _NONE
         self._offset = self._size = self._searched = 0
 
     def read(self, n: int = -1) -> bytes:
@@ -49,8 +54,8 @@ class ReadBuffer:
         if wanted == 0:
             return b""
         if wanted == self._size and len(self._pieces) == 1 and not self._offset:
-            whole = self._pieces.pop()
-            self._size = self._searched = 0
+            whole = self._pieces[0]
+            self.clear()
             return bytes(whole)
         self._size -= wanted
         self._searched = max(self._searched - wanted, 0)

@@ -11,6 +11,8 @@ from .._model.messages import TlsAnswer, TlsQuestion
 from .._model.tls import SslError
 from .questions import Ask
 
+_NONE: frozenset[SslError] = frozenset()  # each one made anew would take 216 bytes
+
 
 class IgnoredErrors:
     """The errors that are ignored, and the question about them that is open."""
@@ -19,7 +21,7 @@ class IgnoredErrors:
 
     def __init__(self) -> None:
         self._everything = False
-        self._errors: frozenset[SslError] = frozenset()
+        self._errors = _NONE
         self._ask: Ask | None = None
         self._question: TlsQuestion | None = None
 

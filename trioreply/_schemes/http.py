@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import cast
+from typing import Protocol, cast
 
 import trio
 from attrs import define, field, frozen
@@ -142,7 +142,7 @@ async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
         )
     if not request.url.raw_host:
         raise HostNotFoundError("Host  not found: the URL names no host")
-    await _connected(env, request, sink, use=partial(_exchange, env, request=request, sink=sink))
+    await _connected(env, request, sink, use=_exchange)
 
 
 async def connect_ahead(env: HttpEnvironment, request: Request, sink: Sink) -> None:
@@ -155,7 +155,12 @@ async def connect_ahead(env: HttpEnvironment, request: Request, sink: Sink) -> N
     await sink.put(ResponseHead())
 
 
-Use = Callable[[H1Connection], Awaitable[None]]
+class Use(Protocol):
+    """What a connection is wanted for."""
+
+    async def __call__(self, env: HttpEnvironment, connection: H1Connection, *, request: Request, sink: Sink) -> None:
+        """Do it."""
+        ...
 
 
 class _Dialling:
@@ -203,7 +208,7 @@ async def _connected(env: HttpEnvironment, request: Request, sink: Sink, *, use:
             else:
                 connection = cast("H1Connection", kept)  # nobody else puts connections into the pool
             try:
-                await use(connection)
+                await use(env, connection, request=request, sink=sink)
             except RemoteHostClosedError as error:
                 if kept is not None and error.resendable:
                     env.pool.discard_idle(origin)
@@ -235,7 +240,7 @@ async def _with_logins(
         await logins.answer(demand)
 
 
-async def _nothing(connection: H1Connection) -> None:
+async def _nothing(env: HttpEnvironment, connection: H1Connection, *, request: Request, sink: Sink) -> None:
     """The use of a connection that is only opened."""
 
 

@@ -11,6 +11,7 @@ is said to proxies. Nobody else does: a server never sees Proxy-Authorization, w
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from attrs import evolve
 
@@ -50,6 +51,15 @@ _REMEMBERED = 64
 """How many servers' fields are remembered; all are forgotten when there are more."""
 
 
+class _Known(NamedTuple):
+    """The fields of a server's last request, and all that they follow from."""
+
+    headers: Headers
+    proxy: Proxy | None
+    is_forwarded: bool
+    fields: tuple[Field, ...]
+
+
 class HeadComposer:
     """Composes heads, and remembers the fields of requests without a body: the next one often says the same.
 
@@ -59,7 +69,7 @@ class HeadComposer:
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str | None, int | None], tuple[Headers, tuple[Field, ...]]] = {}
+        self._known: dict[tuple[str, str | None, int | None], _Known] = {}
 
     def compose(self, request: Request) -> RequestHead:
         """As `compose_head`, of a request without a body whose length is not said either.
@@ -67,18 +77,15 @@ class HeadComposer:
         Raises:
             ProtocolInvalidOperationError: see `compose_head`.
         """
-        if request.proxy is not None:
-            return compose_head(request, None, has_body=False)
-        url, headers = request.url, request.headers
+        url, headers, proxy = request.url, request.headers, request.proxy
         server = (url.scheme, url.raw_host, url.port)
         known = self._known.get(server)
-        if known is not None and known[0] is headers:
-            return RequestHead(request.verb, origin_form(url), known[1])
-        head = compose_head(request, None, has_body=False)
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[server] = headers, head.fields
-        return head
+        if known is None or known.headers is not headers or known.proxy is not proxy:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            fields = compose_head(request, None, has_body=False).fields
+            known = self._known[server] = _Known(headers, proxy, _forwarder(request) is not None, fields)
+        return RequestHead(request.verb, absolute_form(url) if known.is_forwarded else origin_form(url), known.fields)
 
 
 def compose_head(request: Request, length: int | None, *, has_body: bool) -> RequestHead:
