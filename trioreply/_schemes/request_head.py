@@ -71,6 +71,9 @@ class HeadComposer:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str | None, int | None], _Known] = {}
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def compose(self, request: Request) -> RequestHead:
         """As `compose_head`, of a request without a body whose length is not said either.
 
