@@ -59,12 +59,11 @@ def authentication(
     setting = Setting(guard, cache, make_cnonce, has_netrc=netrc is not None)
 
     def policy(handler: Handler) -> Handler:
-        async def with_authentication(request: Request, sink: Sink) -> None:
+        def with_authentication(request: Request, sink: Sink) -> Awaitable[None]:
             watch = _Watch(sink, request, setting, netrc=netrc)
             if (cache or guard.auth_of(request) is not None) and not guard.is_said(request):
                 watch.begin()
-            while await watch.attempt(handler):
-                pass
+            return watch.run(handler)
 
         return with_authentication
 
@@ -109,22 +108,32 @@ class _Watch(WrappedSink):
         self._talk = self._begin_talk()
         self._credentials = self._talk.opening()
 
-    async def attempt(self, handler: Handler) -> bool:
-        """Carry out the exchange once; whether it must go out again.
+    async def run(self, handler: Handler) -> None:
+        """Carry out the exchange, as often as it must go out.
 
         Raises:
             ReplyError: it failed.
         """
-        failure: ReplyError | None = None
-        try:
-            await handler(self._request if self._credentials is None else self._authorised(self._credentials), self)
-        except Exception as error:  # noqa: BLE001 - raised again if it is not about a demand
-            failure = self._judged(error)
-        demand, self._demand = self._demand, None
-        if demand is None:
-            if self._proof is not None:
-                self._proof.check()
-            return False
+        while True:
+            failure: ReplyError | None = None
+            try:
+                await handler(self._request if self._credentials is None else self._authorised(self._credentials), self)
+            except Exception as error:  # noqa: BLE001 - raised again if it is not about a demand
+                failure = self._judged(error)
+            demand, self._demand = self._demand, None
+            if demand is None:
+                if self._proof is not None:
+                    self._proof.check()
+                return
+            if not await self._answer(demand, failure):
+                return
+
+    async def _answer(self, demand: _Demand, failure: ReplyError | None) -> bool:
+        """The exchange has ended in ``demand``; whether it goes out again.
+
+        Raises:
+            ReplyError: it is ``failure``, and not about the demand.
+        """
         # A server that says no in the middle of an upload often closes before all of its page has come through.
         if failure is None or isinstance(failure, RemoteHostClosedError):
             if demand.is_answered or await self._find_credentials(demand):

@@ -12,6 +12,7 @@ nothing; neither does an interim response.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 
 import trio
 from yarl import URL
@@ -38,12 +39,12 @@ def cookies(jar: CookieJar) -> Policy:
     """Send what ``jar`` has, and put what comes into it."""
 
     def policy(handler: Handler) -> Handler:
-        async def with_cookies(request: Request, sink: Sink) -> None:
+        def with_cookies(request: Request, sink: Sink) -> Awaitable[None]:
             if jar and request.cookie_load is LoadControl.AUTOMATIC and "Cookie" not in request.headers:
                 request = _with_cookies(request, jar)
             if request.cookie_save is LoadControl.AUTOMATIC:
                 sink = _Watch(sink, jar, request.url)
-            await handler(request, sink)
+            return handler(request, sink)
 
         return with_cookies
 

@@ -9,7 +9,7 @@ full time, and so does another attempt, when the wait before it is over.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -28,17 +28,20 @@ A = TypeVar("A")
 def deadlines(handler: Handler) -> Handler:
     """End an exchange with TIMEOUT after ``request.transfer_timeout`` seconds without progress."""
 
-    async def with_deadline(request: Request, sink: Sink) -> None:
+    def with_deadline(request: Request, sink: Sink) -> Awaitable[None]:
         timeout = request.transfer_timeout
         if not timeout or timeout == math.inf:
-            await handler(request, sink)
-            return
-        with trio.move_on_after(timeout) as scope:
-            await handler(request, _Watch(sink, scope, timeout))
-        if scope.cancelled_caught:
-            raise TimeoutError(f"Operation timed out: no progress for transfer_timeout={timeout:g} s")
+            return handler(request, sink)
+        return _watched(handler, request, sink, seconds=timeout)
 
     return with_deadline
+
+
+async def _watched(handler: Handler, request: Request, sink: Sink, *, seconds: float) -> None:
+    with trio.move_on_after(seconds) as scope:
+        await handler(request, _Watch(sink, scope, seconds))
+    if scope.cancelled_caught:
+        raise TimeoutError(f"Operation timed out: no progress for transfer_timeout={seconds:g} s")
 
 
 class _Watch(WrappedSink):

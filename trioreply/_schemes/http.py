@@ -128,7 +128,7 @@ async def open_connection(env: HttpEnvironment, origin: Origin, way: Way) -> H1C
     return H1Connection(secured, env.make_codec(), info)
 
 
-async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
+def http(env: HttpEnvironment, request: Request, sink: Sink) -> Awaitable[None]:
     """Carry out one request on one connection.
 
     Raises:
@@ -142,7 +142,7 @@ async def http(env: HttpEnvironment, request: Request, sink: Sink) -> None:
         )
     if not request.url.raw_host:
         raise HostNotFoundError("Host  not found: the URL names no host")
-    await _connected(env, request, sink, use=_exchange)
+    return _connected(env, request, sink, use=_exchange)
 
 
 async def connect_ahead(env: HttpEnvironment, request: Request, sink: Sink) -> None:
@@ -193,7 +193,7 @@ class _Dialling:
         return await budget.spend(origin, partial(open_connection, env, origin, way))
 
 
-async def _connected(env: HttpEnvironment, request: Request, sink: Sink, *, use: Use) -> None:
+def _connected(env: HttpEnvironment, request: Request, sink: Sink, *, use: Use) -> Awaitable[None]:
     """Do ``use`` with a connection for ``request``, kept or new."""
     route = route_of(request)
     dialling = _Dialling(env, request, sink, through_proxy=isinstance(route, Proxy))
@@ -216,10 +216,9 @@ async def _connected(env: HttpEnvironment, request: Request, sink: Sink, *, use:
 
     run = attempt if dialling.logins is None else partial(_with_logins, dialling.logins, attempt)
     if request.url.scheme != "https":
-        await run(None)
-    else:
-        strict = env.tls.is_strict(request.url.raw_host or "")
-        await with_decisions(TlsKey.of(request), sink, run, strict=strict)
+        return run(None)
+    strict = env.tls.is_strict(request.url.raw_host or "")
+    return with_decisions(TlsKey.of(request), sink, run, strict=strict)
 
 
 async def _with_logins(

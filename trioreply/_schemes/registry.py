@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 import trio
 
@@ -41,7 +41,7 @@ class Registry:
         """The schemes that can be used, in the order of their registration."""
         return tuple(name for name in self._handlers if self._allowed is None or name in self._allowed)
 
-    async def __call__(self, request: Request, sink: Sink) -> None:
+    def __call__(self, request: Request, sink: Sink) -> Awaitable[None]:
         """Carry out ``request`` with the handler of its scheme.
 
         Raises:
@@ -55,9 +55,12 @@ class Registry:
             )
         if self._allowed is not None and scheme not in self._allowed:
             raise ProtocolUnknownError(f'Protocol "{scheme}" is not among the schemes this manager allows')
-        if scheme not in self._waiting:
-            await trio.lowlevel.checkpoint()
-        await handler(request, sink)
+        return handler(request, sink) if scheme in self._waiting else _after_checkpoint(handler, request, sink)
+
+
+async def _after_checkpoint(handler: Handler, request: Request, sink: Sink) -> None:
+    await trio.lowlevel.checkpoint()
+    await handler(request, sink)
 
 
 def _scheme(name: str) -> str:
