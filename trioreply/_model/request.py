@@ -320,9 +320,9 @@ def _optional_ssl(value: object) -> object:
     return value
 
 
-def _optional(name: str, kind: type, value: object) -> object:
+def _optional(refusal: str, kind: type, value: object) -> object:
     if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{name}: give {kind.__name__}, not {value!r}")
+        raise TypeError(f"{refusal}, not {value!r}")
     return value
 
 
@@ -359,12 +359,12 @@ _CHECKS: dict[str, Callable[..., object]] = {
     "body": make_body,
     "priority": _priority,
     "auth": make_auth,
-    "retry": partial(_optional, "retry", RetryPolicy),
+    "retry": partial(_optional, "retry: give a RetryPolicy", RetryPolicy),
     "ssl": _optional_ssl,
     "peer_verify_name": _peer_name,
     "proxy": make_proxy,
     "local_server_name": _socket_name,
-    "limits": partial(_optional, "limits", Limits),
+    "limits": partial(_optional, "limits: give Limits", Limits),
     "sensitive_headers": _names,
 }
 """What makes of a field's argument its value, or raises."""
