@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 import trio
@@ -93,6 +94,14 @@ async def upload_file(env: Env) -> None:
     """An upload of a file by its path."""
     async with env.manager.put(env.url("/upload"), Path(__file__)) as reply:
         await reply.wait_finished()
+
+
+async def upload_large_file(env: Env) -> None:
+    """An upload of a file that is read twice, and sent in many pieces."""
+    with NamedTemporaryFile() as file:
+        file.truncate(1_100_000)
+        async with env.manager.put(env.url("/upload"), Path(file.name)) as reply:
+            assert await reply.read_all() == b"1100000"
 
 
 async def upload_iterable(env: Env) -> None:
@@ -216,7 +225,9 @@ async def test_cancelled_at_each_step(
     assert steps > 0
 
 
-@pytest.mark.parametrize("scenario", [get, upload_bytes, upload_file, closed_upload, early_413, queued])
+@pytest.mark.parametrize(
+    "scenario", [get, upload_bytes, upload_file, upload_large_file, closed_upload, early_413, queued]
+)
 async def test_cancelled_at_each_step_over_loopback(scenario: Callable[[Env], Awaitable[None]]) -> None:
     """The same over real sockets and, for files, real threads: no descriptor is left either."""
     open_manager = partial(trioreply.open_manager, limits=Limits(per_host=2))

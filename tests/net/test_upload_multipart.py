@@ -118,7 +118,7 @@ async def test_every_step_is_in_a_thread(path: Path) -> None:
     threads = Threads()
     upload = await open_body(mixed(Part(None, path)), run_sync=threads.run_sync)
     await collect(upload)
-    assert threads.started == ["_measure_path", "_use_in_thread", "_use_in_thread", "_use_in_thread", "_let_go"]
+    assert threads.started == ["_measure_path", "_use_in_thread", "_use_in_thread", "_let_go"]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ async def test_cancelled_at_every_step(path: Path) -> None:
         finished = not scope.cancelled_caught
         steps += 1
         assert descriptors_of(path) == []
-    assert steps > 8
+    assert steps == 8  # two files, each of them measured, read twice, and closed
 
 
 class _Cancelling:

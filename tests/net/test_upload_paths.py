@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -13,7 +14,7 @@ from trio.testing import MockClock
 
 from trioreply._model import errors
 from trioreply._model.bodies import PathBody
-from trioreply._net.upload import FILE_PIECE, Uploads
+from trioreply._net.upload import FILE_BLOCK, FILE_PIECE, Uploads
 
 from .uploading import CONTENT, Stalled, Threads, collect, descriptors_of, open_body
 
@@ -38,18 +39,23 @@ def pipe(tmp_path: Path) -> Path:
 
 
 async def test_path_is_sent(path: Path) -> None:
-    """A file is sent in pieces with its length known, every step in a worker thread, and closed afterwards."""
+    """A file is sent in pieces, its length known, with one visit of a thread for a block of them, and then closed."""
     threads = Threads()
     upload = await open_body(PathBody(str(path)), run_sync=threads.run_sync)
     assert upload.length == len(CONTENT)
     assert len(descriptors_of(path)) == 1
     pieces = await collect(upload)
     assert b"".join(pieces) == CONTENT
-    assert [len(piece) for piece in pieces] == [FILE_PIECE, FILE_PIECE, len(CONTENT) - 2 * FILE_PIECE]
+    assert [len(piece) for piece in pieces] == [*[FILE_PIECE] * 5, len(CONTENT) - 5 * FILE_PIECE]
     assert descriptors_of(path) == []
-    assert len(threads.started) == 5
+    assert threads.started == [
+        "_use_in_thread",  # opens
+        "_use_in_thread",  # the first block
+        "_use_in_thread",  # the second
+        "_let_go",
+    ]
     await upload.aclose()
-    assert len(threads.started) == 5
+    assert len(threads.started) == 4
 
 
 async def test_path_is_sent_twice(path: Path) -> None:
@@ -113,13 +119,24 @@ async def test_path_may_not_be_read(path: Path) -> None:
 
 async def test_file_became_shorter(path: Path) -> None:
     """A file that ends before the length that was announced fails the upload, saying how much is missing."""
-    upload = await open_body(PathBody(str(path)))
-    await upload.read()
-    os.truncate(path, FILE_PIECE + 10)
-    await upload.read()
-    with pytest.raises(errors.UnknownNetworkError, match=f"ended early: .* gave {FILE_PIECE + 10} of {len(CONTENT)} "):
-        await upload.read()
-    await upload.aclose()
+    async with aclosing(await open_body(PathBody(str(path)))) as upload:
+        sent = [await upload.read()]
+        os.truncate(path, FILE_BLOCK + 10)
+        sent += [await upload.read() for _ in range(4)]
+        with pytest.raises(errors.UnknownNetworkError, match=f"gave {FILE_BLOCK + 10} of {len(CONTENT)} "):
+            await upload.read()
+    assert b"".join(filter(None, sent)) == CONTENT[: FILE_BLOCK + 10]
+
+
+async def test_file_became_shorter_than_what_was_read(path: Path) -> None:
+    """What was read before a file was shortened is sent, and not looked for again."""
+    async with aclosing(await open_body(PathBody(str(path)))) as upload:
+        sent = [await upload.read()]
+        os.truncate(path, FILE_PIECE)
+        sent += [await upload.read() for _ in range(3)]
+        with pytest.raises(errors.UnknownNetworkError, match=f"ended early: .* gave {FILE_BLOCK} of {len(CONTENT)} "):
+            await upload.read()
+    assert b"".join(filter(None, sent)) == CONTENT[:FILE_BLOCK]
 
 
 async def test_file_became_longer(path: Path) -> None:

@@ -20,7 +20,7 @@ from trioreply._net.upload import Upload, Uploads
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-CONTENT = bytes(range(256)) * 3000  # three pieces of a file, the last one short
+CONTENT = bytes(range(256)) * 6000  # two blocks of a file, six pieces, and the last ones of each are short
 
 
 async def inline(sync_fn: Callable[[*Ts], T], /, *args: *Ts, abandon_on_cancel: bool = False) -> T:

@@ -14,6 +14,12 @@ Who owns what decides how cancellation works, and that was the hard part:
   original as the cause; `trioreply.errors.ReplyError` passes, so that piping one reply into another shows what really
   failed.
 
+A file is read in large blocks and handed out in smaller pieces: what reading costs is the change of threads, and pieces
+decide how often progress moves, and with it ``transfer_timeout``. ``os.sendfile`` in the same threads would save a
+quarter of what is left, on plain connections. It is not used, because a thread that was abandoned in it would hold the
+connection, and might still write to it, where now it holds nothing but a file. The figures are in
+``docs/performance.rst``.
+
 A body of several parts is measured as a whole when it is opened, since its length is announced first, and what cannot
 be read or comes only once is better found then. Its files are opened one after the other, each when it is its turn, so
 a hundred of them need one descriptor; how many bytes of each are sent was settled before.
@@ -52,7 +58,10 @@ MEMORY_PIECE = 64 * 1024
 """Bytes of a body in memory handed out at a time: small enough for progress to move, large enough to cost nothing."""
 
 FILE_PIECE = 256 * 1024
-"""Bytes of a file read at a time: a thread hop costs dozens of system calls, so it must be worth it."""
+"""Bytes of a file handed out at a time; also read at a time where the length is unknown, for a pipe fills slowly."""
+
+FILE_BLOCK = 4 * FILE_PIECE
+"""Bytes of a file with a length read at a time: changing threads takes as long as reading a quarter of that."""
 
 _CLOSE_TIMEOUT = 2.0
 """Seconds that closing may take when everything around is cancelled already."""
@@ -175,22 +184,29 @@ class _FileUpload:
     def __init__(self, file: _ReadableFile, *, length: int | None, name: str) -> None:
         self._file = file
         self._name = name
-        self._sent = 0
+        self._given = 0
+        self._block = memoryview(b"")  # what was read and not handed out
         self.length = length
 
-    async def read(self) -> bytes | None:
-        size = FILE_PIECE if self.length is None else min(FILE_PIECE, self.length - self._sent)
+    async def read(self) -> memoryview | None:
+        if not self._block:
+            self._block = await self._read_block()
+        piece, self._block = self._block[:FILE_PIECE], self._block[FILE_PIECE:]
+        return piece or None
+
+    async def _read_block(self) -> memoryview:
+        size = FILE_PIECE if self.length is None else min(FILE_BLOCK, self.length - self._given)
         if size == 0:
-            return None
+            return self._block
         try:
-            piece = _octets(await self._file.read(size))[:size]
+            block = memoryview(_octets(await self._file.read(size)))[:size]
         except Exception as error:
             raise UnknownNetworkError(f"the request body could not be read: {self._name}: {error!r}") from error
-        self._sent += len(piece)
-        if piece or self.length is None:
-            return piece or None
+        self._given += len(block)
+        if block or self.length is None:
+            return block
         raise UnknownNetworkError(
-            f"the request body ended early: {self._name} gave {self._sent} of {self.length} bytes; "
+            f"the request body ended early: {self._name} gave {self._given} of {self.length} bytes; "
             "do not shorten a file while it is sent"
         )
 
