@@ -10,7 +10,7 @@
   more than half of the waiting. So whoever sends and then receives has waited.
 * **It can be asked, and closed, without waiting** (`receive_nowait`, `close_nowait`), as the pool does at every
   check-out.
-* **It reads `RECEIVE_SIZE` bytes at a time**, which is what the HTTP/1 parsers like best.
+* **It reads `RECEIVE_SIZE` bytes at a time** unless it is asked for more, which who expects much should do.
 
 Every `OSError` is turned into Trio's two words for it here and nowhere else: `trio.ClosedResourceError` if we closed
 it, `trio.BrokenResourceError` if the world did.
@@ -27,10 +27,10 @@ import trio
 from .interfaces import ByteStream
 
 RECEIVE_SIZE = 64 * 1024
-"""Bytes asked of the socket when the caller does not say; h11 slows down above 128 KiB."""
+"""Bytes asked of the socket when the caller does not say: memory for more is got from the system anew each time."""
 
 STREAK = 16
-"""Calls that may succeed in a row without a checkpoint: at `RECEIVE_SIZE` a mebibyte, well under a millisecond."""
+"""Calls that may succeed in a row without a checkpoint: at 256 KiB each, four mebibytes and about a millisecond."""
 
 
 class SocketStream(trio.abc.Stream):
