@@ -2,7 +2,8 @@
 
 A script cannot import its neighbours as a package, and must not put the source tree in front of an installed wheel: so
 the tree goes to the end of the path. ``run.py worker`` is one measurement (see `worker`), ``run.py import PACKAGE`` one
-of another kind (see `importing`), ``run.py origin`` a server (see `origin`); anything else is the suite.
+of another kind (see `importing`), ``run.py origin`` a server (see `origin`), ``run.py profile`` a table of where the
+work goes (see `profiling`); anything else is the suite.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import runpy
 import sys
 from pathlib import Path
 
-_PARTS = {"worker": "worker", "import": "importing", "origin": "origin"}
+_PARTS = {"worker": "worker", "import": "importing", "origin": "origin", "profile": "profiling"}
 
 if __name__ == "__main__":
     sys.path.append(str(Path(__file__).parents[2]))

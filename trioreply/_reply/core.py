@@ -159,7 +159,7 @@ class Core:
         if emitters:
             if not self.desk.refuses_all or self.owner.observers:
                 self.emit(state.announce(emitters, now, message))
-            elif self.readers:
+            if self.readers:
                 self.readers.wake()
 
     def enter_silently(self, message: Message) -> None:
@@ -257,7 +257,7 @@ class Core:
         return self.state.state is State.DETACHED
 
     def emit(self, events: list[Event]) -> None:
-        """Deliver ``events``, and wake who waits for a change: there is none without an event."""
+        """Deliver ``events`` to the channel, and to who watches all replies."""
         if not events:
             return
         post = self.mailbox.post
@@ -268,7 +268,6 @@ class Core:
             for event in events:
                 for observer in observers:
                     observer.post((reply, without_question(event)))
-        self._wake_readers()
 
     def tell(self, event: QuestionEvent) -> None:
         """Deliver an event whose question is settled already."""
@@ -331,10 +330,6 @@ class Core:
         if self.state.failure is not None:
             self.raise_error()
 
-    def _wake_readers(self) -> None:
-        if self.readers:
-            self.readers.wake()
-
     def _end(self, ending: _Ending) -> None:
         """Let ``ending`` happen. If the reply was running, deliver its last events, and let everybody go who waits."""
         state = self.state
@@ -346,7 +341,8 @@ class Core:
             self.emit(events)
             if self._mailbox is not None:
                 self._mailbox.end()
-            self._wake_readers()
+            if self.readers:
+                self.readers.wake()
             self.desk.refuse()
             self.room_made()
 
