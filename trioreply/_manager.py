@@ -19,7 +19,6 @@ from types import MappingProxyType
 from typing import Unpack, cast, final
 
 import trio
-from attrs import frozen
 from yarl import URL
 
 from ._clock import wall_clock
@@ -44,6 +43,7 @@ from ._model.request import FetchFields, Request, RequestDefaults, RequestFields
 from ._model.response import Response
 from ._model.running import RunSync
 from ._model.urls import HTTP_SCHEMES, display, make_url
+from ._model.values import frozen
 from ._net.connection import Origin
 from ._net.dialers import TcpDialer
 from ._net.pool import Pool

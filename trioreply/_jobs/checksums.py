@@ -16,10 +16,9 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from attrs import frozen
-
 from .._model.headers import Headers
 from .._model.parameters import split_list
+from .._model.values import frozen
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer

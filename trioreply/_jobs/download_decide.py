@@ -19,7 +19,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from attrs import frozen
 from yarl import URL
 
 from .._model.content_disposition import safe_name
@@ -29,6 +28,7 @@ from .._model.http_date import parse_http_date
 from .._model.known_headers import KnownHeader
 from .._model.messages import ResponseHead
 from .._model.retry import RetryPolicy
+from .._model.values import frozen
 from .._policies.retry_decide import delay_after
 from .checksums import Checksum, parse_checksum
 

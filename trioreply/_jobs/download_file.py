@@ -30,7 +30,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from attrs import define, field, frozen
+from attrs import field
 
 from .._model.content_disposition import numbered, shortened
 from .._model.errors import (
@@ -41,6 +41,7 @@ from .._model.errors import (
     UnknownContentError,
 )
 from .._model.running import RunSync
+from .._model.values import define, frozen
 from .._net.owned import Owned
 from .._schemes.file_writing import flush_directory
 from .checksums import Hash, make_hash

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import attrs
 import trio
-from attrs import define, field, frozen
+from attrs import field
 from yarl import URL
 
 from .._clock import wall_clock
@@ -31,6 +31,7 @@ from .._model.request import Request, RequestFields
 from .._model.retry import RetryPolicy
 from .._model.running import RunSync
 from .._model.urls import display
+from .._model.values import define, frozen
 from .._reply.reply import Reply
 from .checksums import Checksum, expected_checksums, field_digests
 from .download_decide import (

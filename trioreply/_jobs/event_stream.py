@@ -20,7 +20,6 @@ from types import TracebackType
 from typing import Unpack, final
 
 import trio
-from attrs import frozen
 from yarl import URL
 
 from .._clock import wall_clock
@@ -31,6 +30,7 @@ from .._model.retry import RetryPolicy
 from .._model.server_sent_event import ServerSentEvent
 from .._model.sse import MAX_EVENT, MEDIA_TYPE
 from .._model.urls import display
+from .._model.values import frozen
 from .._policies.retry_decide import retry_after
 from .._reply.records import ServerSentEvents
 from .._reply.reply import Reply

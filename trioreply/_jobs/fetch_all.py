@@ -17,13 +17,13 @@ from types import TracebackType
 from typing import Self
 
 import trio
-from attrs import frozen
 from yarl import URL
 
 from .._model.errors import ReplyError
 from .._model.request import Request
 from .._model.response import Response
 from .._model.urls import display, make_url
+from .._model.values import frozen
 from .._net.groups import leave_nursery
 
 Source = str | URL | Request

@@ -11,7 +11,9 @@ import re
 from typing import NamedTuple
 from unicodedata import normalize
 
-from attrs import field, frozen
+from attrs import field
+
+from .values import frozen
 
 # RFC 7617 section 2 forbids CTL; half a character has no bytes.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")

@@ -14,9 +14,10 @@ import os
 from collections.abc import AsyncIterable, Iterator
 from typing import IO, BinaryIO, Protocol, TypeGuard, runtime_checkable
 
-from attrs import field, frozen
+from attrs import field
 
 from .headers import Headers
+from .values import frozen
 
 
 @runtime_checkable

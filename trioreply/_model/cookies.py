@@ -15,10 +15,11 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from yarl import URL
 
 from .headers import encode_text
+from .values import frozen
 
 MAX_SIZE = 4096
 """Bytes of name and value together: what every browser takes, and none takes more (RFC 6265bis section 5.6)."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 from yarl import URL
 
 from .credentials import Challenge
@@ -22,6 +22,7 @@ from .options import Direction
 from .proxies import Proxy
 from .tls import Certificate, SslError, TlsInfo
 from .urls import display
+from .values import frozen
 
 
 class OpenQuestion(Protocol):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import field, frozen
+from attrs import field
 from yarl import URL
 
 from .headers import is_token
 from .parameters import quoted, read_parameters, repaired, split_list, write_parameters
 from .urls import make_url
+from .values import frozen
 
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _MEDIA_TYPE = re.compile(f"{_WORD}/{_WORD}", re.ASCII)

@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-from attrs import field, frozen
+from attrs import field
 
 from .bodies import Body, BodySource, BytesBody, FileBody, PartsBody, PathBody, Section, content_type_of, make_body
 from .field_values import ContentDisposition, format_content_disposition, parse_content_type
 from .headers import Headers, HeaderSource, decode_text, encode_text, make_headers
 from .media_types import guess_type
 from .parameters import encode_extended, quoted_if_needed
+from .values import frozen
 
 URLENCODED = "application/x-www-form-urlencoded"
 _TEXT = "text/plain; charset=utf-8"

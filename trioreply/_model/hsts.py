@@ -11,9 +11,10 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
-from attrs import field, frozen
+from attrs import field
 
 from .urls import make_url
+from .values import frozen
 
 MAX_AGE = 10 * 365 * 24 * 3600
 """Seconds that a server's word counts at most. Servers say two years; what outlives ten is a mistake or an attack."""

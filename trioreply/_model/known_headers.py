@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import ClassVar, Generic, TypeVar, final
 
-from attrs import field, frozen
+from attrs import field
 from yarl import URL
 
 from .field_values import (
@@ -35,6 +35,7 @@ from .field_values import (
 from .headers import Headers, checked_field
 from .http_date import format_http_date, parse_http_date
 from .urls import make_url
+from .values import frozen
 
 T = TypeVar("T")
 

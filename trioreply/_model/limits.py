@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from typing import TypeVar
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field
+
+from .values import frozen
 
 N = TypeVar("N", int, float)
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from attrs import field, frozen, validators
+from attrs import field, validators
 from yarl import URL
 
 from .credentials import Challenge
@@ -27,6 +27,7 @@ from .proxies import Proxy
 from .request import Request
 from .tls import Certificate, SslError, TlsInfo
 from .urls import display, make_url
+from .values import frozen
 
 A = TypeVar("A")
 

@@ -17,7 +17,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 from yarl import URL
 
 from .auth import Auth, AuthSource, make_auth
@@ -32,6 +32,7 @@ from .retry import RetryPolicy
 from .securing import check_ssl
 from .ssl_configuration import SslConfiguration
 from .urls import HTTP_SCHEMES, display, make_url
+from .values import frozen
 
 if TYPE_CHECKING:
     from ssl import SSLContext

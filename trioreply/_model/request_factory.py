@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 from yarl import URL
 
 from .auth import Auth, Bearer, make_login
@@ -22,6 +22,7 @@ from .options import Priority
 from .request import QuerySource, Request
 from .ssl_configuration import SslConfiguration
 from .urls import display, make_url
+from .values import frozen
 
 if TYPE_CHECKING:
     from ssl import SSLContext

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import field
 from yarl import URL
 
 from .errors import NetworkError
@@ -11,6 +11,7 @@ from .headers import Headers
 from .text import decode_body, decode_json
 from .timings import Timings
 from .urls import display
+from .values import frozen
 
 
 @frozen(kw_only=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field
 
 from .errors import NetworkError
+from .values import frozen
 
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 """Too Many Requests, Bad Gateway, Service Unavailable, Gateway Timeout: they are about the moment, not the request."""

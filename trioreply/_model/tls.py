@@ -17,7 +17,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import field
+
+from .values import frozen
 
 if TYPE_CHECKING:
     from .x509 import Decoded

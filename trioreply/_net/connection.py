@@ -1,11 +1,14 @@
-"""What a pool keeps: connections that can be asked without looking inside, and the keys under which they are kept."""
+"""What a pool keeps: connections that can be asked without looking inside, and the keys under which they are kept.
+
+Those keys are looked up for every request, so their equality and hash are compiled ones (see `_model.values`).
+"""
 
 from __future__ import annotations
 
 import ssl
 from typing import NamedTuple, Protocol
 
-from attrs import frozen
+import attrs
 from yarl import URL
 
 from .._model.messages import Message
@@ -13,10 +16,11 @@ from .._model.proxies import Proxy
 from .._model.request import Request
 from .._model.ssl_configuration import DEFAULT_CONFIGURATION, SslConfiguration
 from .._model.tls import TlsInfo
+from .._model.values import frozen
 from .verification import Tolerance
 
 
-@frozen
+@attrs.frozen
 class TlsKey:
     """All that decides whom a secure connection accepts at the other end."""
 

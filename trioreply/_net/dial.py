@@ -22,9 +22,10 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 
 import trio
-from attrs import Factory, define, frozen
+from attrs import Factory
 
 from .._model import errors
+from .._model.values import define, frozen
 from .groups import raise_ungrouped
 from .interfaces import Dialer, LocalDialer, Resolver
 

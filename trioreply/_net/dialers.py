@@ -24,8 +24,9 @@ from contextlib import ExitStack
 from functools import partial
 
 import trio
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field
 
+from .._model.values import frozen
 from .stream import SocketStream
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

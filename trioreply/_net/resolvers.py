@@ -23,9 +23,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import trio
-from attrs import Factory, define, frozen
+from attrs import Factory
 
 from .._model.urls import make_host
+from .._model.values import define, frozen
 from .interfaces import Resolver
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

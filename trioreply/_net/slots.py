@@ -39,10 +39,11 @@ from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, field
 
 from .._model.limits import Limits
 from .._model.options import Priority
+from .._model.values import define, frozen
 
 K = TypeVar("K", bound=Hashable)
 C = TypeVar("C")

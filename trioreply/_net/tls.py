@@ -22,10 +22,10 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 import trio
-from attrs import frozen
 
 from .._model.errors import RemoteHostClosedError, SslHandshakeFailedError
 from .._model.tls import Certificate, SslError, TlsInfo
+from .._model.values import frozen
 from .interfaces import ByteStream
 from .verification import Verdict
 

@@ -33,10 +33,10 @@ from functools import partial
 from typing import Final, Protocol, cast
 
 import trio
-from attrs import frozen
 
 from .._model.running import RunSync
 from .._model.ssl_configuration import Psk, PskFunction, SslConfiguration, TlsVersion, VerifyMode
+from .._model.values import frozen
 from .tls import Resumable
 from .tls_files import configuration_failure, load_anchors, load_own_certificate, words_of
 from .verification import Tolerance

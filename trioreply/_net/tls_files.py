@@ -21,10 +21,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from attrs import define, frozen
-
 from .._model.errors import SslHandshakeFailedError
 from .._model.ssl_configuration import Source, SslConfiguration
+from .._model.values import define, frozen
 
 _KEY_LABELS = {b"\x02": "RSA PRIVATE KEY", b"\x04": "EC PRIVATE KEY"}
 """What PEM calls a private key, by the tag of the second element (RFC 8017 A.1.2: the modulus; RFC 5915: the key).

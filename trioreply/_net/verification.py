@@ -22,9 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
-from attrs import frozen
-
 from .._model.tls import Certificate, SslError, SslErrorCode
+from .._model.values import frozen
 
 _NAME = {SslErrorCode.HOST_NAME_MISMATCH}
 _TIME = {

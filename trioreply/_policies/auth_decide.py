@@ -27,7 +27,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 
 from .._model.auth import Bearer, UserPassword, make_login, user_bytes
 from .._model.bodies import BytesBody
@@ -36,6 +36,7 @@ from .._model.errors import AuthenticationRequiredError, ProtocolFailure
 from .._model.messages import Question, ResponseHead
 from .._model.options import LoadControl
 from .._model.request import Request
+from .._model.values import frozen
 from .._wire.challenge import parse_challenges, parse_parameters
 from .._wire.digest import DigestAnswer, DigestChallenge, DigestRequest, DigestSession, choose_qop, parse_digest
 from .auth_guard import Guard

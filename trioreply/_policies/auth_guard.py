@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from attrs import frozen
-
 from .._model.auth import Auth, UserPassword, make_login
 from .._model.credentials import Challenge
 from .._model.messages import AuthenticationQuestion, ProxyChallenge, Question
 from .._model.proxies import Proxy
 from .._model.request import Request
 from .._model.urls import absolute_form, authority_form, origin_form
+from .._model.values import frozen
 from .credential_cache import Place
 
 

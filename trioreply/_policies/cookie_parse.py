@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from attrs import field, frozen
+from attrs import field
 
 from .._model.cookies import MAX_SIZE, MONTHS, SameSite, size_of
 from .._model.headers import encode_text
+from .._model.values import frozen
 
 MAX_ATTRIBUTE = 1024
 """Bytes of an attribute's value; a longer one is ignored (RFC 6265bis section 5.6, step 6)."""

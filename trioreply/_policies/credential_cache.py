@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import define, frozen
 from yarl import URL
 
 from .._model.auth import UserPassword
+from .._model.values import define, frozen
 from .._wire.digest import DigestSession
 
 MAX_ORIGINS = 256

@@ -27,12 +27,13 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Generic, TypeVar
 
-from attrs import define, field, frozen
+from attrs import field
 from yarl import URL
 
 from .._model.errors import ProxyNotFoundError
 from .._model.proxies import Proxy, ProxyType, read_proxy
 from .._model.urls import make_host
+from .._model.values import define, frozen
 from .proxy_decide import ProxyFactory
 
 T = TypeVar("T")

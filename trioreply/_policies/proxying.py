@@ -19,12 +19,13 @@ import inspect
 from collections.abc import Awaitable, Sequence
 
 import trio
-from attrs import define, field
+from attrs import field
 
 from .._model.errors import ProxyError, ReplyError
 from .._model.exchange import Handler, Policy, Sink
 from .._model.proxies import Proxy, ProxyType
 from .._model.request import Request
+from .._model.values import define
 from .proxy_decide import ProxyFactory, ProxyFailures, gave_up, suitable
 
 _SCHEMES = ("http", "https")

@@ -26,7 +26,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from attrs import frozen
 from yarl import URL
 
 from .._model.bodies import is_rewindable
@@ -43,6 +42,7 @@ from .._model.messages import RedirectQuestion, ResponseHead
 from .._model.options import Operation, RedirectPolicy
 from .._model.request import Request, RequestChanges
 from .._model.urls import HTTP_SCHEMES, display, make_url
+from .._model.values import frozen
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 """The statuses that lead elsewhere. 300 offers a choice, 304 is about a cache, and 305 is not followed by anybody."""

@@ -19,7 +19,6 @@ import random
 from collections.abc import Awaitable, Callable
 
 import trio
-from attrs import frozen
 
 from .._model.errors import ReplyError
 from .._model.events import Retrying
@@ -27,6 +26,7 @@ from .._model.exchange import Handler, Policy, Sink
 from .._model.messages import Message, ResponseData, ResponseHead, ResponseTrailers
 from .._model.request import Request
 from .._model.retry import RetryPolicy
+from .._model.values import frozen
 from .pipeline import WrappedSink
 from .retry_decide import delay_after, may_repeat
 

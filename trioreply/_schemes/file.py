@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from attrs import frozen
 from yarl import URL
 
 from .._model.errors import (
@@ -37,6 +36,7 @@ from .._model.options import Operation
 from .._model.request import Request
 from .._model.running import RunSync
 from .._model.urls import display
+from .._model.values import frozen
 from .._net.owned import Owned
 from .._net.upload import Uploads
 from .file_writing import write

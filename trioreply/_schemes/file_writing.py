@@ -27,8 +27,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from attrs import frozen
-
 from .._model.bodies import is_empty
 from .._model.errors import (
     ContentAccessDenied,
@@ -44,6 +42,7 @@ from .._model.headers import content_length
 from .._model.messages import RequestProgress, ResponseHead
 from .._model.request import Request
 from .._model.running import RunSync
+from .._model.values import frozen
 from .._net.owned import Owned
 from .._net.upload import Upload, Uploads
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol, cast
 
 import trio
-from attrs import define, field, frozen
+from attrs import field
 
 from .._model.bodies import is_empty, is_prompt
 from .._model.errors import (
@@ -29,6 +29,7 @@ from .._model.messages import ResponseHead
 from .._model.options import Operation
 from .._model.proxies import Proxy
 from .._model.request import Request
+from .._model.values import define, frozen
 from .._net.connection import Origin, TlsKey
 from .._net.h1_connection import H1Connection
 from .._net.interfaces import Dialer, Resolver

@@ -18,8 +18,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import IO, TypeVar
 
-from attrs import frozen
-
 from .._model.errors import UnknownContentError
 from .._model.exchange import Sink
 from .._model.field_values import ByteRange
@@ -31,6 +29,7 @@ from .._model.messages import ResponseData, ResponseHead
 from .._model.options import Operation
 from .._model.ranges import content_range, span_of
 from .._model.request import Request
+from .._model.values import frozen
 from .._net.owned import Owned
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import Factory, define, field
+from attrs import Factory, field
 from yarl import URL
 
 from .._model.auth import UserPassword, make_login
@@ -29,6 +29,7 @@ from .._model.options import LoadControl, Operation
 from .._model.proxies import Proxy
 from .._model.request import Request
 from .._model.urls import authority_form
+from .._model.values import define
 from .._net.tunnel import LoginDemanded
 from .._policies.auth_decide import MAX_ROUNDS, Ask, Attempt, Conversation, Send, Setting
 from .._policies.auth_guard import proxy_guard, proxy_login, proxy_place

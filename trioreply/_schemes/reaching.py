@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import trio
-from attrs import frozen
 from yarl import URL
 
 from .._model.errors import (
@@ -39,6 +38,7 @@ from .._model.errors import (
 from .._model.events import SocketStartedConnecting
 from .._model.messages import Message
 from .._model.proxies import Proxy, ProxyType
+from .._model.values import frozen
 from .._net.connection import Endpoint, LocalName, MessageSink, Origin, TlsKey
 from .._net.dial import connect, connect_local, resolve
 from .._net.interfaces import ByteStream, Dialer, Resolver

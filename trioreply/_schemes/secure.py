@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import attrs
-from attrs import define
 
 from .._model.errors import SslHandshakeFailedError
 from .._model.events import Encrypted, SslErrors
@@ -24,6 +23,7 @@ from .._model.exchange import Sink
 from .._model.messages import OWN_CONTEXT, TlsAnswer, TlsQuestion
 from .._model.ssl_configuration import VerifyMode
 from .._model.tls import Certificate, SslError, SslErrorCode, TlsInfo
+from .._model.values import define
 from .._net.connection import MessageSink, Origin, TlsKey
 from .._net.interfaces import ByteStream
 from .._net.tls import CertificateRefused, TlsStream, handshake

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from attrs import frozen
-
 from .._model.events import Informational
 from .._model.messages import ResponseData, ResponseHead, ResponseTrailers
+from .._model.values import frozen
 
 
 class RequestHead(NamedTuple):

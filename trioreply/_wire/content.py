@@ -33,9 +33,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
-from attrs import frozen
-
 from .._model.errors import UnknownContentError
+from .._model.values import frozen
 
 STEP = 256 * 1024
 """The largest piece. It is what a reader's buffer may be overshot by, for every reply that is decoded."""

@@ -19,11 +19,12 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 from urllib.parse import quote
 
-from attrs import field, frozen
+from attrs import field
 
 from .._model.auth import UserPassword, user_bytes
 from .._model.credentials import Challenge
 from .._model.headers import encode_text
+from .._model.values import frozen
 from .challenge import quoted
 
 SESSION = "-SESS"

@@ -21,9 +21,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from attrs import frozen
-
 from .._model.errors import ProtocolFailure
+from .._model.values import frozen
 
 _KIB = 1024
 

@@ -31,8 +31,6 @@ from collections.abc import Generator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from attrs import frozen
-
 from .._model.auth import UserPassword, user_bytes
 from .._model.errors import (
     ConnectionRefusedError,
@@ -46,6 +44,7 @@ from .._model.errors import (
     out_of_order,
 )
 from .._model.proxies import Proxy, ProxyType
+from .._model.values import frozen
 
 _Talk = Generator[tuple[bytes, int], bytes, None]
 """A handshake, as it goes: it gives what to send and how many bytes must come next (0: it is done), and gets those."""
