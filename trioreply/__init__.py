@@ -20,7 +20,6 @@ from ._jobs.event_stream import (
 from ._jobs.fetch_all import (
     FetchAll,
     FetchResult,
-    OnFailure,
 )
 from ._manager import (
     Manager,
@@ -151,6 +150,7 @@ from ._model.options import (
     Direction,
     Http2,
     LoadControl,
+    OnFailure,
     Operation,
     Priority,
     RedirectPolicy,

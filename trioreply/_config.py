@@ -10,7 +10,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from ssl import SSLContext
 from types import NoneType
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from yarl import URL
 
@@ -23,14 +23,16 @@ from ._model.request import check_number
 from ._model.retry import RetryPolicy
 from ._model.running import RunSync
 from ._model.securing import check_ssl
-from ._model.ssl_configuration import SslConfiguration
 from ._model.urls import make_url
 from ._net.interfaces import Dialer, Resolver
-from ._policies.cookiejar import CookieJar
-from ._policies.hsts_store import HstsStore
 from ._policies.proxy_decide import ProxyFactory
 from ._reply.reply import Reply
 from ._wire.h1_rules import WireLimits
+
+if TYPE_CHECKING:
+    from ._model.ssl_configuration import SslConfiguration
+    from ._policies.cookiejar import CookieJar
+    from ._policies.hsts_store import HstsStore
 
 
 class ManagerConfig(TypedDict, total=False):
@@ -75,8 +77,6 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "trust_env": (bool,),
     "netrc": (bool, str, os.PathLike),
     "redirect_policy": (RedirectPolicy,),
-    "cookie_jar": (CookieJar, NoneType),
-    "hsts": (HstsStore, NoneType),
     "retry": (RetryPolicy, NoneType),
 }
 _METHODS = {"resolver": "resolve", "dialer": "dial", "proxy_factory": "query"}
@@ -111,9 +111,24 @@ def _check_kinds(given: Mapping[str, object]) -> None:
     for name, classes in _CLASSES.items():
         if name in given and not isinstance(given[name], classes):
             raise TypeError(f"{name}: give a {classes[0].__name__}, not {given[name]!r}")
+    _check_stores(given)
     for name, method in _METHODS.items():
         if given.get(name) is not None and not callable(getattr(given[name], method, None)):
             raise TypeError(f"{name}: {given[name]!r} has no method {method}()")
     for name in _CALLABLES:
         if given.get(name) is not None and not callable(given[name]):
             raise TypeError(f"{name}: {given[name]!r} cannot be called")
+
+
+def _check_stores(given: Mapping[str, object]) -> None:
+    """As `_check_kinds`, of classes that are imported only by those who use them."""
+    if (jar := given.get("cookie_jar")) is not None:
+        from ._policies.cookiejar import CookieJar
+
+        if not isinstance(jar, CookieJar):
+            raise TypeError(f"cookie_jar: give a CookieJar, not {jar!r}")
+    if (store := given.get("hsts")) is not None:
+        from ._policies.hsts_store import HstsStore
+
+        if not isinstance(store, HstsStore):
+            raise TypeError(f"hsts: give a HstsStore, not {store!r}")

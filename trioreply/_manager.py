@@ -12,19 +12,18 @@ import contextvars
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Unpack, cast, final
+from typing import TYPE_CHECKING, Unpack, cast, final
 
 import trio
 from yarl import URL
 
 from ._clock import wall_clock
 from ._config import ManagerConfig, check_config
-from ._jobs.download_job import DOWNLOAD_RETRY, DownloadEnvironment
 from ._jobs.methods import WholeJobs
+from ._jobs.opener import DOWNLOAD_RETRY, DownloadEnvironment
 from ._model.bodies import BodySource
 from ._model.events import (
     AuthenticationRequired,
@@ -49,37 +48,34 @@ from ._net.dialers import TcpDialer
 from ._net.pool import Pool
 from ._net.resolvers import SystemResolver
 from ._net.slots import SlotCounts
-from ._net.tls_context import TlsContexts, TlsSessions
 from ._net.upload import Uploads
 from ._policies.auth import authentication
 from ._policies.auth_guard import origin_guard, proxy_guard
-from ._policies.cookiejar import CookieJar
 from ._policies.cookies import cookies, keep_saved, save_or_log
 from ._policies.credential_cache import CredentialCache
 from ._policies.deadlines import deadlines
 from ._policies.decoding import decoding, everything
-from ._policies.hsts import hsts
-from ._policies.hsts import save_or_log as save_hsts_or_log
-from ._policies.hsts_store import HstsStore
+from ._policies.late_jar import LateJar
 from ._policies.netrc import netrc_lookup
 from ._policies.pipeline import build
 from ._policies.proxy_decide import ProxyFactory
-from ._policies.proxy_environment import EnvironmentProxies
 from ._policies.proxying import ProxySelection, proxying
 from ._policies.redirects import redirects
 from ._policies.resend import resend
 from ._policies.retry import retrying
 from ._reply.replies import QuestionHandler, Replies
 from ._reply.reply import RELEASE_SECONDS, OpenReply, Reply, run_unseen
-from ._schemes.data import data
-from ._schemes.file import FileEnvironment, file
+from ._schemes.doors import data, file, resource
+from ._schemes.environments import FileEnvironment, TlsEnvironment
 from ._schemes.http import HttpEnvironment, connect_ahead, http
 from ._schemes.registry import Registry
-from ._schemes.resource import resource
-from ._schemes.secure import TlsEnvironment
 from ._version import __version__
 from ._wire.codecs import codec_maker
 from ._wire.h1_rules import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from ._policies.cookiejar import CookieJar
+    from ._policies.hsts_store import HstsStore
 
 _AUTH = attrgetter("auth")
 _RETRY = attrgetter("retry")
@@ -116,7 +112,8 @@ class Manager(WholeJobs):
         base_url = config.get("base_url")
         self._base_url = None if base_url is None else make_url(base_url, field="base_url")
         user_agent = config.get("user_agent", f"trioreply/{__version__}")
-        self._cookie_jar = config["cookie_jar"] if "cookie_jar" in config else CookieJar()
+        self._cookie_jar = config.get("cookie_jar")
+        self._jar = self._cookie_jar if "cookie_jar" in config else LateJar()
         self._hsts = config.get("hsts")
         self._credentials = CredentialCache()
         self._proxy_credentials = CredentialCache()
@@ -151,10 +148,9 @@ class Manager(WholeJobs):
             connect_timeout=config.get("connect_timeout", 30.0),
             close_later=self._close_later,
             tls=TlsEnvironment(
-                TlsContexts(run_sync, key_log=os.environ.get("SSLKEYLOGFILE") if trust_env else None),
-                TlsSessions(),
+                run_sync,
+                key_log=os.environ.get("SSLKEYLOGFILE") if trust_env else None,
                 is_strict=_nobody_is_strict if self._hsts is None else self._hsts.knows,
-                now=lambda: datetime.fromtimestamp(wall_clock(), UTC),
             ),
             proxy_credentials=self._proxy_credentials,
         )
@@ -169,13 +165,13 @@ class Manager(WholeJobs):
 
     def _policies(self, run_sync: RunSync, *, netrc: bool | str | os.PathLike[str]) -> tuple[Policy, ...]:
         """The pipeline, outermost first. A request passes through it downwards, what happens comes up through it."""
-        jar, store = self._cookie_jar, self._hsts
+        jar, store = self._jar, self._hsts
         return (
             deadlines,  # outermost: whatever the others do within takes its time from the same budget
             # Each hop is a request of its own to all that follow.
             redirects if store is None else partial(redirects, upgrade=store.upgrade),
             retrying(_RETRY, now=wall_clock),  # within a hop: a redirect that was followed is not followed again
-            *(() if store is None else (hsts(store),)),  # before anything depends on the URL's scheme
+            *(() if store is None else (_hsts(store),)),  # before anything depends on the URL's scheme
             decoding,  # outside of what looks at heads and sends again: only what is delivered is decoded
             # Outside of the cookies, so that those of a demand count, and are sent with its answer.
             authentication(self._credentials, origin_guard(_AUTH), netrc=netrc_lookup(netrc, run_sync)),
@@ -308,7 +304,7 @@ class Manager(WholeJobs):
     @property
     def cookie_jar(self) -> CookieJar | None:
         """The cookies (``cookieJar``); ``None`` if the manager was told to have none."""
-        return self._cookie_jar
+        return self._jar.made() if isinstance(self._jar, LateJar) else self._jar
 
     @property
     def hsts(self) -> HstsStore | None:
@@ -430,6 +426,8 @@ class Manager(WholeJobs):
             if self._cookie_jar is not None and self._cookie_jar.store is not None:
                 await save_or_log(self._cookie_jar)
             if self._hsts is not None:
+                from ._policies.hsts import save_or_log as save_hsts_or_log
+
                 await save_hsts_or_log(self._hsts)
 
     async def _finish(self) -> None:
@@ -466,8 +464,18 @@ def _proxy_factory(config: ManagerConfig) -> ProxyFactory | None:
     factory = config.get("proxy_factory")
     if factory is not None or not config.get("trust_env", True):
         return factory
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None  # which spares most programs what is needed to understand them
+    from ._policies.proxy_environment import EnvironmentProxies
+
     environment = EnvironmentProxies(os.environ)
     return None if environment.is_empty else environment
+
+
+def _hsts(store: HstsStore) -> Policy:
+    from ._policies.hsts import hsts  # whoever gives a store wants it
+
+    return hsts(store)
 
 
 def _nobody_is_strict(_host: str) -> bool:

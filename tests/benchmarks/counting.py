@@ -93,9 +93,9 @@ class _ReadyDialer:
 @asynccontextmanager
 async def open_counted(variant: str) -> AsyncIterator[Session]:
     """A session of ours whose requests all go the same way."""
-    import trioreply  # noqa: PLC0415 - the worker says before which parser may be imported
+    import trioreply  # the worker says before which parser may be imported
 
-    from .clients.with_trioreply import session_of  # noqa: PLC0415 - as above
+    from .clients.with_trioreply import session_of  # as above
 
     async with trioreply.open_manager(dialer=_ReadyDialer(), trust_env=False) as manager:
         yield session_of(variant, manager, BASE)

@@ -13,7 +13,7 @@ from attrs import define, field
 
 from trioreply import Manager
 from trioreply._jobs.download_file import NOTES_SUFFIX, SUFFIX
-from trioreply._jobs.download_job import DOWNLOAD_RETRY, DownloadEnvironment
+from trioreply._jobs.opener import DOWNLOAD_RETRY, DownloadEnvironment
 from trioreply._model.running import RunSync
 from trioreply.testing import OriginRequest, OriginResponse, run_sync_inline
 

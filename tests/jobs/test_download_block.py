@@ -29,7 +29,7 @@ from trioreply import (
 )
 from trioreply._jobs.download import Download, download, open_download
 from trioreply._jobs.download_file import SUFFIX
-from trioreply._jobs.download_job import DOWNLOAD_RETRY, DownloadEnvironment
+from trioreply._jobs.opener import DOWNLOAD_RETRY, DownloadEnvironment
 from trioreply.abc import Sink
 from trioreply.errors import (
     ContentConflictError,

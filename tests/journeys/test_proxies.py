@@ -214,7 +214,7 @@ async def test_a_chain(here: Surroundings) -> None:
 
 async def test_a_secure_proxy(here: Surroundings) -> None:
     """The connection to a proxy may be secured itself, with TLS inside of TLS; its certificate must be good."""
-    from .conftest import _authority  # noqa: PLC0415 - shared with the fixture
+    from .conftest import _authority  # shared with the fixture
 
     authority = _authority()
     tls = authority.serve("proxy.test", "127.0.0.1")

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from trioreply._model.errors import UnknownContentError
 from trioreply._model.headers import make_headers
+from trioreply._model.limits import MAX_EVENT
 from trioreply._model.server_sent_event import ServerSentEvent
-from trioreply._model.sse import MAX_EVENT, MAX_RETRY, EventParser, is_event_stream
+from trioreply._model.sse import MAX_RETRY, EventParser, is_event_stream
 
 Event = ServerSentEvent
 

@@ -14,8 +14,8 @@ from attrs import frozen
 from trio.testing import assert_no_checkpoints, wait_all_tasks_blocked
 
 from trioreply._model.errors import RemoteHostClosedError, SslHandshakeFailedError
-from trioreply._net.interfaces import ByteStream
-from trioreply._net.tls import RECORD_SIZE, CertificateRefused, Resumable, TlsError, TlsStream, handshake
+from trioreply._net.interfaces import ByteStream, TlsError
+from trioreply._net.tls import RECORD_SIZE, CertificateRefused, Resumable, TlsStream, handshake
 from trioreply.testing import Authority, MemoryConnection, ServerTls, TlsServerStream
 
 NAME = "server.test"

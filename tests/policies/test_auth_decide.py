@@ -18,11 +18,10 @@ from trioreply._policies.auth_decide import (
     Deliver,
     LookUp,
     Send,
-    Setting,
     Step,
     strongest,
 )
-from trioreply._policies.auth_guard import origin_guard
+from trioreply._policies.auth_guard import Setting, origin_guard
 from trioreply._policies.credential_cache import CredentialCache, Owner, Place, Space
 from trioreply._wire.challenge import parse_challenges
 from trioreply.errors import AuthenticationRequiredError

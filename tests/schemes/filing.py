@@ -14,7 +14,8 @@ import trioreply
 from trioreply import Manager
 from trioreply._model.running import RunSync
 from trioreply._net.upload import Uploads
-from trioreply._schemes.file import FileEnvironment, file
+from trioreply._schemes.environments import FileEnvironment
+from trioreply._schemes.file import file
 from trioreply._schemes.resource import resource
 
 from ..net.uploading import inline

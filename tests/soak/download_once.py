@@ -14,7 +14,7 @@ import trio
 
 import trioreply
 from trioreply._jobs.download import download
-from trioreply._jobs.download_job import DOWNLOAD_RETRY, DownloadEnvironment
+from trioreply._jobs.opener import DOWNLOAD_RETRY, DownloadEnvironment
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

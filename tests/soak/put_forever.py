@@ -17,7 +17,8 @@ import trio
 import trioreply
 from trioreply import NetworkError
 from trioreply._net.upload import Uploads
-from trioreply._schemes.file import FileEnvironment, file
+from trioreply._schemes.environments import FileEnvironment
+from trioreply._schemes.file import file
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -22,7 +22,7 @@ from trioreply import (
     SslHandshakeFailedError,
     UnknownNetworkError,
 )
-from trioreply._net.tls import TlsError
+from trioreply._net.interfaces import TlsError
 from trioreply.errors import TimeoutError as ReplyTimeoutError
 from trioreply.testing import (
     MemoryNetwork,

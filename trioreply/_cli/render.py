@@ -119,7 +119,7 @@ def open_printer(stream: TextIO | None) -> Printer:
     """A printer on ``stream``, coloured if that is a terminal and rich is installed."""
     if stream is None or not _rich_can_draw(stream):
         return _PlainPrinter(stream)
-    from .drawing import RichPrinter  # noqa: PLC0415 - rich may not be installed
+    from .drawing import RichPrinter  # rich may not be installed
 
     return RichPrinter(stream)
 
@@ -129,7 +129,7 @@ def open_progress(stream: TextIO) -> Iterator[ProgressDisplay]:
     """A display on the terminal ``stream``: bars if rich is installed, else lines."""
     display: ProgressDisplay = _ProgressLines(_PlainPrinter(stream))
     if _rich_can_draw(stream):
-        from .drawing import RichBars  # noqa: PLC0415 - rich may not be installed
+        from .drawing import RichBars  # rich may not be installed
 
         display = RichBars(stream, clock=trio.current_time)
     try:
@@ -142,7 +142,7 @@ def open_downloads(stream: TextIO) -> DownloadDisplay | None:
     """Bars for downloads on the terminal ``stream``; ``None`` if rich is not installed."""
     if not _rich_can_draw(stream):
         return None
-    from .drawing import RichDownloads  # noqa: PLC0415 - rich may not be installed
+    from .drawing import RichDownloads  # rich may not be installed
 
     return RichDownloads(stream, clock=trio.current_time)
 

@@ -44,7 +44,8 @@ from .._reply.core import event_key
 from .._reply.mailbox import Mailbox
 from .._reply.questions import Ask, QuestionDesk
 from .._reply.reply import Reply
-from .download_job import DownloadEnvironment, DownloadJob, Order, make_order
+from .download_job import DownloadJob, Order, make_order
+from .opener import DownloadEnvironment
 
 
 @final

@@ -29,7 +29,6 @@ from .._model.headers import Headers, make_headers, with_missing
 from .._model.options import Direction
 from .._model.request import Request, RequestFields
 from .._model.retry import RetryPolicy
-from .._model.running import RunSync
 from .._model.urls import display
 from .._model.values import define, frozen
 from .._reply.reply import Reply
@@ -48,26 +47,12 @@ from .download_decide import (
     url_key,
 )
 from .download_file import PartFile, Place
-from .opener import Opener
-
-DOWNLOAD_RETRY = RetryPolicy(5, backoff=1.0)
-"""For downloads that say nothing about retries, of a manager that says nothing either. The count begins anew with each
-piece that arrives, so these are five failures in the same place, in about fifteen seconds."""
+from .opener import DownloadEnvironment
 
 _OWN_FIELDS = ("Range", "If-Range")
 _OF_ONE_REPLY = (ReadyRead, ErrorOccurred, Finished)
 _GONE = (404, 410)
 _ONCE = RetryPolicy(1)
-
-
-@frozen
-class DownloadEnvironment:
-    """What downloads need of a manager."""
-
-    opener: Opener
-    run_sync: RunSync
-    retry: RetryPolicy
-    """For downloads that do not say it themselves."""
 
 
 def _path(source: str | os.PathLike[str]) -> str:

@@ -25,17 +25,18 @@ from yarl import URL
 from .._clock import wall_clock
 from .._model.errors import ReplyError, UnknownContentError, error_for_status, status_error_string
 from .._model.headers import Headers, checked_field, make_headers, with_missing
+from .._model.limits import MAX_EVENT
 from .._model.request import Request, RequestFields, check_number
 from .._model.retry import RetryPolicy
 from .._model.server_sent_event import ServerSentEvent
-from .._model.sse import MAX_EVENT, MEDIA_TYPE
+from .._model.sse import MEDIA_TYPE
 from .._model.urls import display
 from .._model.values import frozen
 from .._policies.retry_decide import retry_after
 from .._reply.records import ServerSentEvents
 from .._reply.reply import Reply
-from .opener import Opener
-from .reconnect_decide import RECONNECT, RECONNECT_DELAY, Verdict, delay_before_next, judge
+from .opener import RECONNECT_DELAY, Opener
+from .reconnect_decide import RECONNECT, Verdict, delay_before_next, judge
 
 _LAST_EVENT_ID = "Last-Event-ID"
 _OWN_FIELDS = make_headers({"Accept": MEDIA_TYPE, "Cache-Control": "no-cache"})

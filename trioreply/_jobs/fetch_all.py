@@ -10,7 +10,6 @@ ended. What the failure of one request means for the others is said when the blo
 
 from __future__ import annotations
 
-import enum
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
@@ -20,6 +19,7 @@ import trio
 from yarl import URL
 
 from .._model.errors import ReplyError
+from .._model.options import OnFailure
 from .._model.request import Request
 from .._model.response import Response
 from .._model.urls import display, make_url
@@ -27,15 +27,6 @@ from .._model.values import frozen
 from .._net.groups import leave_nursery
 
 Source = str | URL | Request
-
-
-class OnFailure(enum.Enum):
-    """What the failure of one fetch means for the others."""
-
-    CANCEL = "cancel"
-    """They are cancelled, and the reader gets the error."""
-    COLLECT = "collect"
-    """Nothing; the error is that fetch's outcome."""
 
 
 @frozen

@@ -2,6 +2,8 @@
 
 Each method makes an object that does the work; what it needs of the manager is what everybody has, ``get`` and
 ``fetch``. They stand here, and not with the manager, because a manager is about single replies.
+
+The objects' classes are imported by the first call: jobs are a sixth of all there is to import, and few need them.
 """
 
 from __future__ import annotations
@@ -12,20 +14,22 @@ from collections.abc import AsyncIterable, Iterable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from yarl import URL
 
+from .._model.limits import MAX_EVENT
+from .._model.options import OnFailure
 from .._model.request import FetchOptions, Request, RequestFields
 from .._model.response import Response
 from .._model.retry import RetryPolicy
-from .._model.sse import MAX_EVENT
 from .._reply.reply import Reply
-from .download import Download, download, open_download
-from .download_job import DownloadEnvironment
-from .event_stream import EventStream, event_stream
-from .fetch_all import FetchAll, OnFailure
-from .reconnect_decide import RECONNECT, RECONNECT_DELAY
+from .opener import RECONNECT_DELAY, DownloadEnvironment
+
+if TYPE_CHECKING:
+    from .download import Download
+    from .event_stream import EventStream
+    from .fetch_all import FetchAll
 
 
 class _DownloadOptions(TypedDict):
@@ -79,6 +83,8 @@ class WholeJobs(abc.ABC):
         Raises:
             ValueError, TypeError: an argument is impossible; the text starts with its name.
         """
+        from .download import open_download
+
         options = _DownloadOptions(resume=resume, checksum=checksum, sha256=sha256)
         return open_download(self._downloads, self._target(url), path, **options, **fields)
 
@@ -98,6 +104,8 @@ class WholeJobs(abc.ABC):
             ReplyError: it failed. What had come stays for the next call, if it can be continued and ``resume`` is true.
             ValueError, TypeError: an argument is impossible; the text starts with its name.
         """
+        from .download import download
+
         options = _DownloadOptions(resume=resume, checksum=checksum, sha256=sha256)
         return await download(self._downloads, self._target(url), path, **options, **fields)
 
@@ -125,6 +133,8 @@ class WholeJobs(abc.ABC):
         Raises:
             ValueError, TypeError: an argument is impossible; the text starts with its name.
         """
+        from .fetch_all import FetchAll
+
         return FetchAll(partial(self.fetch, **options), urls, limit=limit, on_failure=on_failure)
 
     def event_stream(
@@ -155,6 +165,9 @@ class WholeJobs(abc.ABC):
         Raises:
             ValueError, TypeError: an argument is impossible; the text starts with its name.
         """
+        from .event_stream import event_stream
+        from .reconnect_decide import RECONNECT
+
         return event_stream(
             self,
             self._target(url),

@@ -24,8 +24,6 @@ RECONNECT = RetryPolicy(
     backoff=1.0,
 )
 """How an event stream reconnects by default."""
-RECONNECT_DELAY = 3.0
-"""Seconds to wait before a new connection until the server names a time; what browsers take."""
 
 
 class Verdict(enum.Enum):

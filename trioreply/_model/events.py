@@ -9,7 +9,7 @@ method answers it. Observers get copies without the question, so that only the r
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import attrs
 from attrs import field
@@ -20,9 +20,11 @@ from .errors import NetworkError
 from .headers import Headers
 from .options import Direction
 from .proxies import Proxy
-from .tls import Certificate, SslError, TlsInfo
 from .urls import display
 from .values import frozen
+
+if TYPE_CHECKING:
+    from .tls import Certificate, SslError, TlsInfo
 
 
 class OpenQuestion(Protocol):

@@ -1,6 +1,7 @@
 """How many connections a manager may have, and how long it keeps the ones nobody uses.
 
-Values only; `trioreply._net.slots` applies them.
+Values only; `trioreply._net.slots` applies them. Another bound stands here because signatures name it: their modules
+shall not import what reads events.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from attrs import Attribute, field
 from .values import frozen
 
 N = TypeVar("N", int, float)
+
+MAX_EVENT = 1024 * 1024
+"""The largest server-sent event that is accepted by default, in bytes: one alone could fill the memory otherwise."""
 
 
 def _positive_int(_instance: object, attribute: Attribute[int], value: object) -> None:

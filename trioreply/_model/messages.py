@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import field, validators
 from yarl import URL
@@ -25,9 +25,11 @@ from .headers import EMPTY, Headers, trusted_headers
 from .options import Attribute, Operation
 from .proxies import Proxy
 from .request import Request
-from .tls import Certificate, SslError, TlsInfo
 from .urls import display, make_url
 from .values import frozen
+
+if TYPE_CHECKING:
+    from .tls import Certificate, SslError, TlsInfo
 
 A = TypeVar("A")
 

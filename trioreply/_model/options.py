@@ -74,3 +74,12 @@ class Attribute(enum.Enum):
     SOURCE_IS_FROM_CACHE = 6
     HTTP2_WAS_USED = 20
     ORIGINAL_CONTENT_LENGTH = 21
+
+
+class OnFailure(enum.Enum):
+    """What the failure of one of many fetches means for the others."""
+
+    CANCEL = "cancel"
+    """They are cancelled, and the reader gets the error."""
+    COLLECT = "collect"
+    """Nothing; the error is that fetch's outcome."""

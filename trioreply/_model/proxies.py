@@ -21,12 +21,13 @@ from attrs import field, frozen
 from yarl import URL
 
 from .headers import HeaderSource, make_headers
-from .securing import check_ssl
-from .ssl_configuration import DEFAULT_CONFIGURATION, SslConfiguration, VerifyMode
+from .securing import as_configuration, check_ssl, usual_configuration
 from .urls import make_host, make_url
 
 if TYPE_CHECKING:
     from ssl import SSLContext
+
+    from .ssl_configuration import SslConfiguration
 
 MAX_CHAIN = 8
 """Proxies on one way; more is a mistake in a program that makes them."""
@@ -208,7 +209,9 @@ def _check_secret(name: str, text: object) -> None:
 
 def _check_tls(tls: SslConfiguration | SSLContext) -> None:
     check_ssl(tls, field="tls")
-    if isinstance(tls, SslConfiguration) and tls.verify is VerifyMode.QUERY:
+    configuration = as_configuration(tls)
+    # By its name: whoever has configured something has the class, and nobody else needs it here.
+    if configuration is not None and configuration.verify.name == "QUERY":
         raise ValueError(
             "tls: VerifyMode.QUERY tells about a bad certificate, and nobody is asked about a proxy's; "
             "use PEER, or NONE if anybody may be the proxy"
@@ -301,7 +304,7 @@ def _proxy_there(url: URL, kind: ProxyType, field: str) -> Proxy:
         raise ValueError(f"{field}: user and password are not UTF-8; {_ADVICE}") from None
     if user is None and password is not None:
         user = ""  # yarl does not tell an empty user from none
-    tls = DEFAULT_CONFIGURATION if url.scheme == "https" else None
+    tls = usual_configuration() if url.scheme == "https" else None
     try:
         return Proxy(kind, url.raw_host or "", url.explicit_port or 0, user, password, tls=tls)
     except ValueError as error:

@@ -22,20 +22,21 @@ from yarl import URL
 
 from .auth import Auth, AuthSource, make_auth
 from .bodies import Body, BodySource, make_body
-from .content import FilesSource, make_content
-from .forms import FormSource
 from .headers import EMPTY, Headers, HeaderSource, is_token, make_headers, with_missing
 from .limits import Limits
 from .options import CacheLoad, Http2, LoadControl, Operation, Priority, RedirectPolicy
 from .proxies import Proxy, ProxyType, make_proxy
 from .retry import RetryPolicy
 from .securing import check_ssl
-from .ssl_configuration import SslConfiguration
 from .urls import HTTP_SCHEMES, display, make_url
 from .values import frozen
 
 if TYPE_CHECKING:
     from ssl import SSLContext
+
+    from .content import FilesSource
+    from .forms import FormSource
+    from .ssl_configuration import SslConfiguration
 
 QuerySource = Mapping[str, str | int | float] | Iterable[tuple[str, str | int | float]] | str
 """What may be given for a query: a mapping, pairs where a name may repeat, or the text itself."""
@@ -263,6 +264,8 @@ class Request:
             own["verb"] = _VERBS[well_known]
 
     def _take_content(self) -> None:
+        from .content import make_content  # with all kinds of forms, and most requests have no body at all
+
         own = self.__dict__
         own["body"] = make_content(self.body, json=self.json, form=self.form, files=self.files)
         own["json"] = own["form"] = own["files"] = None

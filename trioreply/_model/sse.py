@@ -24,10 +24,9 @@ import re
 from .errors import UnknownContentError
 from .field_values import parse_content_type
 from .headers import Headers
+from .limits import MAX_EVENT
 from .server_sent_event import ServerSentEvent
 
-MAX_EVENT = 1024 * 1024
-"""The largest event that is accepted by default, in bytes: without a bound one event could fill the memory."""
 MAX_RETRY = 3600.0
 """The longest reconnection time in seconds that a server can ask for. Who is sent away for longer has no stream."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from .errors import UnknownContentError
 from .headers import Headers
 
@@ -28,6 +26,8 @@ def decode_json(body: bytes) -> object:
     Raises:
         UnknownContentError: it is no JSON.
     """
+    import json  # takes longer to import than a short body to read
+
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -257,7 +257,7 @@ class Certificate:
 
 
 def _decoded(der: bytes) -> Decoded:
-    from .x509 import decode  # noqa: PLC0415 - takes cryptography, which most programs never need
+    from .x509 import decode  # takes cryptography, which most programs never need
 
     return decode(der)
 

@@ -211,6 +211,6 @@ def local_socket(url: URL, name: str | None) -> str:
         return f"\0{name[1:]}"
     if name.startswith("/"):
         return name
-    import tempfile  # noqa: PLC0415 - it brings half a dozen modules, for a rare case
+    import tempfile  # it brings half a dozen modules, for a rare case
 
     return f"{tempfile.gettempdir()}/{name}"

@@ -6,7 +6,7 @@ Those keys are looked up for every request, so their equality and hash are compi
 from __future__ import annotations
 
 import ssl
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import attrs
 from yarl import URL
@@ -14,10 +14,13 @@ from yarl import URL
 from .._model.messages import Message
 from .._model.proxies import Proxy
 from .._model.request import Request
-from .._model.ssl_configuration import DEFAULT_CONFIGURATION, SslConfiguration
-from .._model.tls import TlsInfo
+from .._model.securing import as_configuration, usual_configuration
 from .._model.values import frozen
-from .verification import Tolerance
+
+if TYPE_CHECKING:
+    from .._model.ssl_configuration import SslConfiguration
+    from .._model.tls import TlsInfo
+    from .verification import Tolerance
 
 
 @attrs.frozen
@@ -36,17 +39,17 @@ class TlsKey:
         name = request.peer_verify_name or request.url.raw_host or ""
         # Neither a root's dot nor an interface is a part of what certificates name.
         name = name.rstrip(".").partition("%")[0]
-        return cls(DEFAULT_CONFIGURATION if request.ssl is None else request.ssl, name)
+        return cls(usual_configuration() if request.ssl is None else request.ssl, name)
 
     @classmethod
     def of_proxy(cls, proxy: Proxy) -> TlsKey:
         """What a connection to ``proxy`` itself demands."""
-        return cls(DEFAULT_CONFIGURATION if proxy.tls is None else proxy.tls, proxy.host.rstrip(".").partition("%")[0])
+        return cls(usual_configuration() if proxy.tls is None else proxy.tls, proxy.host.rstrip(".").partition("%")[0])
 
     @property
     def configuration(self) -> SslConfiguration | None:
         """Ours; ``None`` if the user's own context decides."""
-        return self.source if isinstance(self.source, SslConfiguration) else None
+        return as_configuration(self.source)
 
 
 @frozen

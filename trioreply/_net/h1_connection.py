@@ -15,19 +15,21 @@ Cancelled at any place, a connection is in the middle of something: `is_reusable
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import trio
 
 from .._model.errors import OperationCanceledError, RemoteHostClosedError, UnknownNetworkError
 from .._model.events import Informational, RequestSent
 from .._model.messages import RequestProgress, ResponseHead
-from .._model.tls import TlsInfo
 from .._wire.codec import Codec, RequestHead, ResponseEnd
 from .connection import MessageSink
 from .groups import raise_ungrouped
-from .interfaces import ByteStream
-from .tls import TlsError
+from .interfaces import ByteStream, TlsError
 from .upload import Upload
+
+if TYPE_CHECKING:
+    from .._model.tls import TlsInfo
 
 CONTINUE_SECONDS = 1.0
 """How long a body is held back for ``100 Continue``; servers that know the word answer at once (RFC 9110 section

@@ -11,6 +11,10 @@ from typing import Protocol, runtime_checkable
 import trio
 
 
+class TlsError(trio.BrokenResourceError):
+    """The peer ended a secure channel with an alert, or broke its rules; the text says which. Raised by its stream."""
+
+
 class Resolver(Protocol):
     """Turns hosts into addresses, and decides which hosts may be talked to."""
 

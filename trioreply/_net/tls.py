@@ -26,7 +26,7 @@ import trio
 from .._model.errors import RemoteHostClosedError, SslHandshakeFailedError
 from .._model.tls import Certificate, SslError, TlsInfo
 from .._model.values import frozen
-from .interfaces import ByteStream
+from .interfaces import ByteStream, TlsError
 from .verification import Verdict
 
 RECORD_SIZE = 16 * 1024
@@ -55,10 +55,6 @@ class Resumable:
 
 
 OnSession = Callable[[Resumable], None]
-
-
-class TlsError(trio.BrokenResourceError):
-    """The peer ended the secure channel with an alert, or broke its rules; the text says which."""
 
 
 class CertificateRefused(Exception):  # noqa: N818 - nobody's fault so far: a decision is due

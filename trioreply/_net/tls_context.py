@@ -121,7 +121,7 @@ def _new_context(configuration: SslConfiguration, tolerance: Tolerance | None, p
     beyond_system = configuration.psk is not None or (tolerance is not None and tolerance.time)
     if platform in _SYSTEM_VERIFIES and not beyond_system:
         with suppress(ImportError):  # without it OpenSSL uses what it finds
-            import truststore  # noqa: PLC0415 - may not be installed
+            import truststore  # may not be installed
 
             return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

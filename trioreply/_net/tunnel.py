@@ -31,7 +31,6 @@ from .._model.messages import ResponseHead
 from .._model.proxies import Proxy
 from .._wire.codec import Codec, RequestHead
 from .._wire.h1_rules import BlockScanner, WireLimits
-from .._wire.socks import LoginWanted, negotiate
 from .connection import Endpoint
 from .interfaces import ByteStream
 
@@ -122,6 +121,8 @@ async def socks_tunnel(stream: ByteStream, proxy: Proxy, target: Endpoint, *, lo
         HostNotFoundError, ConnectionRefusedError, TemporaryNetworkFailureError, TimeoutError: it could not connect.
         ProxyError: see `Negotiation`.
     """
+    from .._wire.socks import LoginWanted, negotiate
+
     negotiation = negotiate(proxy, target.host, target.port, login=login)
     try:
         await send_to_proxy(stream, negotiation.start())

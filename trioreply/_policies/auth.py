@@ -17,17 +17,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from .._model.bodies import is_rewindable
 from .._model.errors import ContentReSendError, RemoteHostClosedError, ReplyError
 from .._model.exchange import Handler, Policy, Sink
 from .._model.messages import Message, ResponseData, ResponseHead, ResponseTrailers
 from .._model.request import Request
-from .auth_decide import Ask, Attempt, Conversation, Deliver, LookUp, Proof, Send, Setting
-from .auth_guard import Guard
+from .auth_guard import Guard, Setting
 from .credential_cache import CredentialCache
 from .pipeline import WrappedSink
+
+if TYPE_CHECKING:
+    from .auth_decide import Attempt, Conversation, Proof
 
 MAX_WITHHELD = 64 * 1024
 """Bytes of a demand's body that are read before anybody is asked: error pages are smaller."""
@@ -187,6 +189,8 @@ class _Watch(WrappedSink):
         return _Demand(head, self._talk) if self._talk.challenged(head) else None
 
     def _begin_talk(self) -> Conversation:
+        from .auth_decide import Conversation  # most programs are never challenged
+
         self.is_idle = False
         return Conversation(self._setting, self._request)
 
@@ -226,6 +230,8 @@ class _Watch(WrappedSink):
 
     async def _decide(self, talk: Conversation) -> Attempt | None:
         """Do what the conversation says, until it says what to send; ``None`` if that is nothing."""
+        from .auth_decide import Ask, Deliver, LookUp, Send
+
         step = talk.next()
         while True:
             match step:

@@ -24,7 +24,7 @@ silence, but for the last: if the field is refused, the application is asked.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 from attrs import field
@@ -39,8 +39,8 @@ from .._model.request import Request
 from .._model.values import frozen
 from .._wire.challenge import parse_challenges, parse_parameters
 from .._wire.digest import DigestAnswer, DigestChallenge, DigestRequest, DigestSession, choose_qop, parse_digest
-from .auth_guard import Guard
-from .credential_cache import CredentialCache, Owner, Space, digest_prefixes
+from .auth_guard import Setting
+from .credential_cache import Owner, Space, digest_prefixes
 
 MAX_ROUNDS = 8
 """Attempts for one request after the first. Enough for every source and for a person's typing mistakes; a server that
@@ -126,17 +126,6 @@ class Deliver:
 
 
 Step = Send | LookUp | Ask | Deliver
-
-
-@frozen
-class Setting:
-    """What all conversations of a manager with one kind of guard have in common."""
-
-    guard: Guard
-    cache: CredentialCache
-    make_cnonce: Callable[[], str]
-    """Gives unpredictable text of token characters."""
-    has_netrc: bool = False
 
 
 class Conversation:

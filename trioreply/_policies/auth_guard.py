@@ -16,7 +16,7 @@ from .._model.proxies import Proxy
 from .._model.request import Request
 from .._model.urls import absolute_form, authority_form, origin_form
 from .._model.values import frozen
-from .credential_cache import Place
+from .credential_cache import CredentialCache, Place
 
 
 @frozen(kw_only=True)
@@ -42,6 +42,17 @@ class Guard:
     """Whether a request goes out with the field as the user says it."""
     has_extent: bool = True
     """Whether credentials may be good for a part of it only; a proxy is one space (RFC 7616 section 3.3)."""
+
+
+@frozen
+class Setting:
+    """What all conversations of a manager with one kind of guard have in common."""
+
+    guard: Guard
+    cache: CredentialCache
+    make_cnonce: Callable[[], str]
+    """Gives unpredictable text of token characters."""
+    has_netrc: bool = False
 
 
 def origin_guard(auth_of: Callable[[Request], Auth | None]) -> Guard:

@@ -137,7 +137,7 @@ class SqliteCookieStore:
     @contextmanager
     def _database(self, purpose: Literal["read", "written"]) -> Iterator[sqlite3.Connection]:
         """A connection for one purpose, with the errors that go with it."""
-        import sqlite3  # noqa: PLC0415 - a shared library that few programs need, and that some Pythons lack
+        import sqlite3  # a shared library that few programs need, and that some Pythons lack
 
         try:
             with self._turn:

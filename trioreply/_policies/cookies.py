@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable
+from typing import TYPE_CHECKING
 
 import trio
 from yarl import URL
@@ -22,8 +23,11 @@ from .._model.headers import make_headers, with_missing
 from .._model.messages import Message, ResponseHead
 from .._model.options import LoadControl
 from .._model.request import Request
-from .cookiejar import CookieJar
+from .late_jar import LateJar
 from .pipeline import WrappedSink
+
+if TYPE_CHECKING:
+    from .cookiejar import CookieJar
 
 SAVE_DELAY = 1.0
 """Seconds between a change and the writing of it: a page sets cookies in bursts, and one write does for all of them."""
@@ -35,7 +39,7 @@ _PROXY_AUTHENTICATION_REQUIRED = 407
 _logger = logging.getLogger("trioreply.cookies")
 
 
-def cookies(jar: CookieJar) -> Policy:
+def cookies(jar: CookieJar | LateJar) -> Policy:
     """Send what ``jar`` has, and put what comes into it."""
 
     def policy(handler: Handler) -> Handler:
@@ -51,7 +55,7 @@ def cookies(jar: CookieJar) -> Policy:
     return policy
 
 
-def _with_cookies(request: Request, jar: CookieJar) -> Request:
+def _with_cookies(request: Request, jar: CookieJar | LateJar) -> Request:
     value = jar.header_for(request.url)
     if not value:
         return request
@@ -65,7 +69,7 @@ class _Watch(WrappedSink):
 
     is_idle = True  # a plain response sets none
 
-    def __init__(self, sink: Sink, jar: CookieJar, url: URL) -> None:
+    def __init__(self, sink: Sink, jar: CookieJar | LateJar, url: URL) -> None:
         self._sink = sink
         self._jar = jar
         self._url = url

@@ -14,12 +14,15 @@ A server could invent realms without end, so there are limits; the oldest leaves
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from yarl import URL
 
 from .._model.auth import UserPassword
 from .._model.values import define, frozen
-from .._wire.digest import DigestSession
+
+if TYPE_CHECKING:
+    from .._wire.digest import DigestSession
 
 MAX_ORIGINS = 256
 """Servers that credentials are kept for; more than an application has accounts."""

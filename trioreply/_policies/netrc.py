@@ -6,7 +6,6 @@ credentials, and people edit it while programs run.
 
 from __future__ import annotations
 
-import netrc
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -43,6 +42,8 @@ def look_up(host: str, path: Path | None) -> tuple[str, str] | None:
     Raises:
         AuthenticationRequiredError: the file cannot be read, or makes no sense.
     """
+    import netrc  # for who asks for it
+
     if path is None:
         path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @functools.cache
 def _suffixes() -> PublicSuffixList:
-    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - reading the list takes tens of milliseconds
+    from publicsuffixlist import PublicSuffixList  # reading the list takes tens of milliseconds
 
     return PublicSuffixList()
 

@@ -28,7 +28,6 @@ from .._model.request import Request
 from .._model.retry import RetryPolicy
 from .._model.values import frozen
 from .pipeline import WrappedSink
-from .retry_decide import delay_after, may_repeat
 
 MAX_WITHHELD = 64 * 1024
 """Bytes of a failed response that are read away at most; about what a round trip of a new connection costs."""
@@ -54,7 +53,11 @@ def retrying(
         def with_retry(request: Request, sink: Sink) -> Awaitable[None]:
             rules = policy_of(request)
             # Most requests have none: they pay for no coroutine of ours.
-            if rules is None or rules.attempts == 1 or not may_repeat(request):
+            if rules is None or rules.attempts == 1:
+                return handler(request, sink)
+            from .retry_decide import may_repeat
+
+            if not may_repeat(request):
                 return handler(request, sink)
             return _repeat(handler, request, _Attempts(sink, rules, now=now, chance=chance))
 
@@ -152,5 +155,7 @@ class _Attempts(WrappedSink):
     def _judge(self, head: ResponseHead | None, reason: str) -> _Failure | None:
         if self._count == self._rules.attempts:
             return None
+        from .retry_decide import delay_after
+
         delay = delay_after(self._rules, head, self._count, chance=self._chance(), now=self._now())
         return None if delay is None else _Failure(delay, reason)

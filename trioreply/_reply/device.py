@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 from .._clock import wall_clock
 from .._model.errors import NetworkError
 from .._model.headers import EMPTY, Headers, encode_text
-from .._model.known_headers import KnownHeader
 from .._model.options import Attribute, Operation
 from .._model.urls import display
 from .core import Core
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from .._model.events import Redirected
+    from .._model.known_headers import KnownHeader
     from .._model.request import Request
     from .._model.timings import Timings
     from .._model.tls import TlsInfo

@@ -6,10 +6,13 @@ It may say so before there are any, or while it is asked. Nothing of this reache
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from .._model.messages import TlsAnswer, TlsQuestion
-from .._model.tls import SslError
 from .questions import Ask
+
+if TYPE_CHECKING:
+    from .._model.tls import SslError
 
 _NONE: frozenset[SslError] = frozenset()  # each one made anew would take 216 bytes
 
@@ -33,6 +36,8 @@ class IgnoredErrors:
         Raises:
             TypeError: one of ``errors`` is none.
         """
+        from .._model.tls import SslError  # whoever has one has imported it
+
         listed = frozenset(() if errors is None else errors)
         for error in listed:
             if not isinstance(error, SslError):

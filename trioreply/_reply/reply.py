@@ -15,8 +15,7 @@ import trio
 
 from .._model.bodies import is_detachable
 from .._model.messages import OWN_CONTEXT
-from .._model.ssl_configuration import DEFAULT_CONFIGURATION, SslConfiguration
-from .._model.tls import SslError
+from .._model.securing import as_configuration, usual_configuration
 from .core import Core, Owner
 from .replies import Replies
 from .sink import run_exchange
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from .._model.events import Event
     from .._model.exchange import Handler
     from .._model.request import Request
+    from .._model.ssl_configuration import SslConfiguration
+    from .._model.tls import SslError
 
 RELEASE_SECONDS = 2.0
 """How long leaving a block through an exception may wait for the exchange's resources. A thread may be stuck in the
@@ -97,7 +98,7 @@ class Reply(Waiting):
             TypeError: one of ``errors`` is no `SslError`.
         """
         source = self.request.ssl
-        if source is not None and not isinstance(source, SslConfiguration):
+        if source is not None and as_configuration(source) is None:
             raise RuntimeError(OWN_CONTEXT)
         self._core.ignored.say(errors)
 
@@ -105,7 +106,7 @@ class Reply(Waiting):
     def ssl_configuration(self) -> SslConfiguration | ssl.SSLContext:
         """The TLS configuration in use (``sslConfiguration``); what the handshake gave is in `tls`."""
         source = self.request.ssl
-        return DEFAULT_CONFIGURATION if source is None else source
+        return usual_configuration() if source is None else source
 
     def set_ssl_configuration(self, config: SslConfiguration | ssl.SSLContext) -> None:
         """Use ``config`` for this reply instead of the request's or the manager's.

@@ -57,7 +57,6 @@ from .._model.messages import (
 )
 from .._model.options import Attribute, Direction, Operation
 from .._model.timings import Timings
-from .._model.tls import TlsInfo
 from .._model.urls import display
 from .buffer import ReadBuffer
 from .progress import Meter
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from .._model.request import Request
+    from .._model.tls import TlsInfo
 
 
 class State(enum.Enum):
@@ -414,6 +414,8 @@ class ReplyState:
         self.marks["encrypted"] = now
 
     def _absorb_ssl_errors(self, message: SslErrors, _now: float) -> None:
+        from .._model.tls import TlsInfo  # most replies meet no refusal
+
         chain = message.peer_chain
         self.refused(TlsInfo("", "", peer_certificate=chain[0] if chain else None, peer_chain=chain))
 

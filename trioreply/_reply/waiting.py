@@ -13,18 +13,21 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import trio
 
 from .._model.errors import NetworkError, ReplyError, UnknownContentError
-from .._model.server_sent_event import ServerSentEvent
-from .._model.sse import MAX_EVENT, MEDIA_TYPE, EventParser, is_event_stream
+from .._model.limits import MAX_EVENT
 from .._model.text import decode_body, decode_json
 from .._model.urls import display
 from .core import Core
 from .device import Device
-from .records import JsonLines, ServerSentEvents
+
+if TYPE_CHECKING:
+    from .._model.server_sent_event import ServerSentEvent
+    from .._model.sse import EventParser
+    from .records import JsonLines, ServerSentEvents
 
 T = TypeVar("T")
 
@@ -125,6 +128,8 @@ class Waiting(Device):
             UnknownContentError: a line is no JSON, and which one; or it is longer than ``max_size``, as in `lines`.
             ReplyError, trio.BusyResourceError: as `receive_some`.
         """
+        from .records import JsonLines
+
         return JsonLines(partial(self._receive_line, max_size), self._located)
 
     def server_sent_events(self, max_size: int = MAX_EVENT, *, last_event_id: str = "") -> ServerSentEvents:
@@ -143,12 +148,17 @@ class Waiting(Device):
             ReplyError: from the iteration, as `receive_some`; if there is no response either.
             trio.BusyResourceError: from the iteration, as `receive_some`.
         """
+        from .._model.sse import EventParser
+        from .records import ServerSentEvents
+
         parser = EventParser(max_size, last_event_id=last_event_id)
         return ServerSentEvents(parser, check=self._check_event_stream, receive=self._receive_event)
 
     async def _check_event_stream(self) -> None:
         with self._reading():
             await self.wait_metadata()
+        from .._model.sse import MEDIA_TYPE, is_event_stream
+
         if not is_event_stream(self.headers):
             came = self.headers.get("Content-Type", "no Content-Type")
             status = "" if self.status_code is None else f" with status {self.status_code}"

@@ -34,24 +34,14 @@ from .._model.errors import (
 from .._model.exchange import Sink
 from .._model.options import Operation
 from .._model.request import Request
-from .._model.running import RunSync
 from .._model.urls import display
-from .._model.values import frozen
 from .._net.owned import Owned
-from .._net.upload import Uploads
+from .environments import FileEnvironment
 from .file_writing import write
 from .local import OpenFile, deliver, describe
 
 _OPERATIONS = (Operation.GET, Operation.HEAD, Operation.PUT)
 _THIS_MACHINE = ("", "localhost")
-
-
-@frozen
-class FileEnvironment:
-    """What the handler of ``file:`` needs of its manager."""
-
-    run_sync: RunSync
-    uploads: Uploads
 
 
 async def file(env: FileEnvironment, request: Request, sink: Sink) -> None:

@@ -40,10 +40,11 @@ from .._policies.auth import random_cnonce
 from .._policies.credential_cache import CredentialCache
 from .._wire.codec import Codec
 from .._wire.h1_rules import WireLimits
+from .doors import secure, with_decisions
+from .environments import ALPN, TlsEnvironment
 from .proxy_logins import ProxyLogins
 from .reaching import Way
 from .request_head import HeadComposer, compose_head, expects_continue, route_of
-from .secure import ALPN, TlsEnvironment, secure, with_decisions
 
 _WITH_LENGTH = frozenset({Operation.POST, Operation.PUT})
 """Operations whose meaning anticipates a body: without one they say so with a length of 0 (RFC 9110 section 8.6)."""

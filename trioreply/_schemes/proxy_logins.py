@@ -11,6 +11,7 @@ Nobody is asked while a connection is held. A demand ends the connection and the
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from attrs import Factory, field
 from yarl import URL
@@ -31,10 +32,12 @@ from .._model.request import Request
 from .._model.urls import authority_form
 from .._model.values import define
 from .._net.tunnel import LoginDemanded
-from .._policies.auth_decide import MAX_ROUNDS, Ask, Attempt, Conversation, Send, Setting
-from .._policies.auth_guard import proxy_guard, proxy_login, proxy_place
+from .._policies.auth_guard import Setting, proxy_guard, proxy_login, proxy_place
 from .._policies.credential_cache import CredentialCache, Owner, Space
 from .._wire.codec import RequestHead
+
+if TYPE_CHECKING:
+    from .._policies.auth_decide import Attempt, Conversation
 
 _AUTHORIZATION = "Proxy-Authorization"
 _SOCKS = "SOCKS"
@@ -145,11 +148,15 @@ class ProxyLogins:
             proxy=proxy,
             authentication_reuse=self._request.authentication_reuse,
         )
+        from .._policies.auth_decide import Conversation
+
         conversation = Conversation(Setting(_GUARD, self._cache, self._make_cnonce), request)
         attempt = None if _GUARD.is_said(request) else conversation.opening()
         return _HttpTalk(conversation, request, attempt)
 
     async def _answer_http(self, demand: LoginDemanded, head: ResponseHead) -> None:
+        from .._policies.auth_decide import Ask, Send
+
         talk = self._http[demand.proxy, demand.target]
         step = talk.conversation.next() if talk.conversation.challenged(head) else None
         if isinstance(step, Ask):
@@ -169,6 +176,8 @@ class ProxyLogins:
         if own is not None and own not in talk.refused:
             talk.login = own
             return
+        from .._policies.auth_decide import MAX_ROUNDS
+
         answer = None
         if len(talk.refused) < MAX_ROUNDS:
             challenge = Challenge(_SOCKS, previous_user=None if refused is None else refused.user)

@@ -46,8 +46,9 @@ from .._net.stream import adapt
 from .._net.tunnel import LoginDemanded, http_tunnel, is_success, refusal, socks_tunnel
 from .._wire.codec import Codec
 from .._wire.h1_rules import WireLimits
+from .doors import secure
+from .environments import ALPN, TlsEnvironment
 from .proxy_logins import ProxyLogins
-from .secure import ALPN, Refused, TlsEnvironment, secure
 
 
 class Reach(Protocol):
@@ -160,6 +161,8 @@ class Way:
         return stream
 
     async def _secured(self, stream: ByteStream, proxy: Proxy) -> ByteStream:
+        from .secure import Refused  # it is loaded with what raises it
+
         key = TlsKey.of_proxy(proxy)
         origin = Origin("https", proxy.host, proxy.port, key, proxy.via)
         tls = self.env.tls

@@ -23,36 +23,15 @@ from .._model.exchange import Sink
 from .._model.messages import OWN_CONTEXT, TlsAnswer, TlsQuestion
 from .._model.ssl_configuration import VerifyMode
 from .._model.tls import Certificate, SslError, SslErrorCode, TlsInfo
-from .._model.values import define
 from .._net.connection import MessageSink, Origin, TlsKey
 from .._net.interfaces import ByteStream
 from .._net.tls import CertificateRefused, TlsStream, handshake
-from .._net.tls_context import TlsContexts, TlsSessions
 from .._net.verification import Tolerance, covers, list_errors, merge, pin_error
+from .environments import ALPN, TlsEnvironment
 
 MAX_REDIALS = 4
 """How often one request may connect again because of certificates. One is the rule, a server in the middle of an
 exchange of its certificate takes two or three, and what needs more is playing with us."""
-
-
-@define
-class TlsEnvironment:
-    """What secure connections need of their manager."""
-
-    contexts: TlsContexts
-    sessions: TlsSessions
-    is_strict: Callable[[str], bool]
-    """Whether a host must be secure, so that errors of its certificate cannot be ignored (RFC 6797 section 8.4)."""
-    now: Callable[[], datetime]
-    """The wall clock, with a time zone; only to tell which certificates have expired."""
-    handshakes: int = 0
-    """How many were done."""
-    resumptions: int = 0
-    """How many of them resumed an earlier session."""
-
-
-ALPN = ("http/1.1",)
-"""The protocols that we speak over TLS (RFC 7301)."""
 
 
 class Refused(Exception):  # noqa: N818 - nobody's fault so far: a decision is due

@@ -29,9 +29,9 @@ def codec_maker(limits: WireLimits = DEFAULT_LIMITS, *, parser: ParserName | Non
         except ImportError:
             return codec_maker(limits, parser="h11")
     if parser == "httptools":
-        from .h1_fast import HttptoolsCodec  # noqa: PLC0415 - may not be installed
+        from .h1_fast import HttptoolsCodec  # may not be installed
 
         return partial(HttptoolsCodec, limits)
-    from .h1 import H11Codec  # noqa: PLC0415 - not needed where httptools is
+    from .h1 import H11Codec  # not needed where httptools is
 
     return partial(H11Codec, limits)

@@ -26,7 +26,7 @@ class Authority:
 
     def __init__(self) -> None:
         try:
-            import trustme  # noqa: PLC0415 - may not be installed
+            import trustme  # may not be installed
         except ImportError as error:
             raise ImportError(
                 "an Authority makes its certificates with trustme: pip install 'trioreply[test]'"

@@ -36,9 +36,9 @@ class SelfSigned:
 
     def __init__(self, *names: str, not_before: dt.datetime = _LONG_AGO, not_after: dt.datetime = _FAR_FUTURE) -> None:
         # Imported here because it takes a while, and few who import this package make certificates.
-        from cryptography import x509  # noqa: PLC0415 - see above
-        from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - see above
-        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - see above
+        from cryptography import x509  # see above
+        from cryptography.hazmat.primitives import hashes, serialization  # see above
+        from cryptography.hazmat.primitives.asymmetric import ec  # see above
 
         key = ec.generate_private_key(ec.SECP256R1())  # made in no time
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "trioreply self-signed")])
@@ -75,7 +75,7 @@ class SelfSigned:
 
 
 def _general_name(name: str) -> x509.GeneralName:
-    from cryptography import x509  # noqa: PLC0415 - as above
+    from cryptography import x509  # as above
 
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
