@@ -63,7 +63,8 @@ nitpick_ignore_regex = [
     # What signatures mention of the inside: aliases, type variables and protocols, which no reader needs to follow.
     (r"py:\w+", r"trioreply\._.*"),
     (r"py:\w+", r"trioreply\.testing\.[a-z_]+\..*"),
-    ("py:class", r"ReplyLike|Replies|HeaderFields|Headers|Auth|AuthSource|Body|Psk|Source|Ts|URL|Path|SSLContext"),
+    ("py:class", r"ReplyLike|Replies|HeaderFields|Headers|Auth|AuthSource|Body|Psk|Source|T|Ts|URL|Path|SSLContext"),
+    ("py:class", r"OpenQuestion"),
     ("py:obj", r"(Reply)?Owner\..*"),
     # A member of an enumeration, in the docstring of that enumeration.
     ("py:obj", r"NO_ERROR"),
@@ -142,6 +143,7 @@ def draft_changelog(app: Sphinx) -> None:
 
 def find_fields(_app: Sphinx) -> None:
     """Show autodoc the texts below fields and type aliases: they stand where a name is made, not where it is public."""
+    public_names()  # imports them all
     private = [name for name in [*sys.modules] if name.startswith("trioreply._")]
     texts = {key: text for name in private for key, text in ModuleAnalyzer.for_module(name).find_attr_docs().items()}
     for place in PLACES:

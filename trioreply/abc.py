@@ -1,5 +1,6 @@
 """What you may implement yourself: schemes, stores, and the way to the network."""
 
+from . import _essentials  # noqa: F401 - so that what these are made of says where it comes from
 from ._facade import export
 from ._model.exchange import Handler, Sink
 from ._net.interfaces import ByteStream, Dialer, LocalDialer, Resolver

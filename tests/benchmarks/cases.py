@@ -317,7 +317,11 @@ _SPECIAL_CASES = (
     Case(
         name="import",
         title="Importing, on top of Trio",
-        rows=(*_rows("import trio", "import httpx2", "import aiohttp"), Row("import trioreply")),
+        rows=(
+            *_rows("import trio", "import httpx2", "import aiohttp"),
+            Row("import trioreply"),
+            Row("import and first fetch"),
+        ),
         references=("import trio",),
         count=1,
         warm_up=0,

@@ -100,7 +100,7 @@ def measure(jobs: Sequence[Job], *, simulates: bool = False) -> list[Sample]:
     job = jobs[0]
     if job.work is Work.IMPORT:
         core = [] if job.core is None else [str(job.core)]
-        return [Sample.from_json(_carried_out(jobs, ["import", CLIENTS[job.client].requires, *core]))]
+        return [Sample.from_json(_carried_out(jobs, ["import", CLIENTS[job.client].imports, *core]))]
     samples = [Sample.from_json(line) for line in _carried_out(jobs, ["worker"]).splitlines()]
     if job.work is Work.COUNT and simulates:
         return [attrs.evolve(samples[0], instructions=_simulated(job))]

@@ -226,7 +226,7 @@ def test_hurry_shares_processes() -> None:
     shared = batches(planned, SMOKE)
     assert {turn.row.parser for turn in shared[0]} == {Parser.H11}
     assert len(shared[0]) == 3
-    assert sum(batch[0].case.name == "import" for batch in shared if len(batch) == 1) == 4
+    assert sum(batch[0].case.name == "import" for batch in shared if len(batch) == 1) == 5
     assert batches(planned, FULL) == [[turn] for turn in planned]
 
 

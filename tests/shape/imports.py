@@ -11,7 +11,7 @@ from .source import PACKAGE, Import, Kind, Source, imports_of, section_of
 
 LAYERS = {
     "_version": 0,
-    "_facade": 0,
+    "_facade": -1,  # whatever is public says so with it
     "_clock": 0,
     "_model": 0,
     "_wire": 1,
@@ -23,6 +23,7 @@ LAYERS = {
     "_jobs": 4,
     "_manager": 4,
     "_opening": 4,
+    "_essentials": 4,
     "__init__": 5,
     "abc": 5,
     "errors": 5,
@@ -39,6 +40,7 @@ _NEIGHBOURS = {
     "__init__": {"abc", "errors", "events"},
     "_manager": {"_config", "_jobs"},
     "_opening": {"_config", "_manager"},  # it opens one
+    "_essentials": {"_config", "_manager", "_opening"},  # it lists them
     "_cli": {"testing"},  # `trioreply demo` brings its own server
     "__main__": {"_cli"},
 }

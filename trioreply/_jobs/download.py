@@ -27,6 +27,7 @@ import attrs
 import trio
 from yarl import URL
 
+from .._facade import public
 from .._model.errors import NetworkError, OperationCanceledError, ReplyError, UnknownNetworkError
 from .._model.events import (
     ErrorOccurred,
@@ -48,6 +49,7 @@ from .download_job import DownloadJob, Order, make_order
 from .opener import DownloadEnvironment
 
 
+@public
 @final
 class Download:
     """A running or finished download. Made by ``Manager.open_download``; ``async with`` it, once.

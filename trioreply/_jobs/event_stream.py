@@ -23,6 +23,7 @@ import trio
 from yarl import URL
 
 from .._clock import wall_clock
+from .._facade import public
 from .._model.errors import ReplyError, UnknownContentError, error_for_status, status_error_string
 from .._model.headers import Headers, checked_field, make_headers, with_missing
 from .._model.limits import MAX_EVENT
@@ -121,6 +122,7 @@ class Source:
             return headers  # the server made an id with control characters, which no field can bring back to it
 
 
+@public
 @final
 class EventStream:
     """An asynchronous iterator over the events of a URL, whatever becomes of its connections.

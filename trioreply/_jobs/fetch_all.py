@@ -18,6 +18,7 @@ from typing import Self
 import trio
 from yarl import URL
 
+from .._facade import public
 from .._model.errors import ReplyError
 from .._model.options import OnFailure
 from .._model.request import Request
@@ -29,6 +30,7 @@ from .._net.groups import leave_nursery
 Source = str | URL | Request
 
 
+@public
 @frozen
 class FetchResult:
     """The outcome of one of many fetches: a response, or the error."""
@@ -48,6 +50,7 @@ class FetchResult:
 Fetch = Callable[[Source], Awaitable[Response]]
 
 
+@public
 class FetchAll(AsyncIterator[FetchResult]):
     """The block, and the outcomes to iterate over: ``async for result in results``. Can be entered once.
 

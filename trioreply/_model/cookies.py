@@ -18,6 +18,7 @@ from typing import NamedTuple
 from attrs import evolve, field
 from yarl import URL
 
+from .._facade import public
 from .headers import encode_text
 from .values import frozen
 
@@ -35,6 +36,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 """As they are written in dates of cookies, whatever the locale says."""
 
 
+@public
 class SameSite(enum.Enum):
     """What a server wants a browser to do across sites (``QNetworkCookie::SameSite``); kept, and not acted upon."""
 
@@ -44,6 +46,7 @@ class SameSite(enum.Enum):
     STRICT = "Strict"
 
 
+@public
 class CookieId(NamedTuple):
     """What makes a cookie *the same cookie* as another: a jar holds one of each."""
 
@@ -53,6 +56,7 @@ class CookieId(NamedTuple):
     host_only: bool
 
 
+@public
 @frozen
 class Cookie:
     """A cookie (``QNetworkCookie``). Only ``name`` and ``value`` are positional.
@@ -158,6 +162,7 @@ class Cookie:
         return "; ".join(parts)
 
 
+@public
 class CookieStoreError(Exception):
     """A store of cookies could not be read or written. The jar in memory is as it was."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import field
 from yarl import URL
 
+from .._facade import public
 from .headers import is_token
 from .parameters import quoted, read_parameters, repaired, split_list, write_parameters
 from .urls import make_url
@@ -24,6 +25,7 @@ _RANGE = re.compile("([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 _LINK = re.compile("<([^<>]*+)>")
 
 
+@public
 @frozen
 class ContentType:
     """A media type with its parameters (RFC 9110 section 8.3). Read ones have their names in lower case."""
@@ -37,6 +39,7 @@ class ContentType:
         return self.parameters.get("charset")
 
 
+@public
 @frozen
 class ContentDisposition:
     """How content is meant to be presented, and what a file of it would be called (RFC 6266).
@@ -50,6 +53,7 @@ class ContentDisposition:
     """All others."""
 
 
+@public
 @frozen
 class ByteRange:
     """A part of a representation, in bytes, both ends included (RFC 9110 section 14.1.2).
@@ -62,6 +66,7 @@ class ByteRange:
     last: int | None = None
 
 
+@public
 @frozen
 class Link:
     """A relation to another resource (RFC 8288); ``target`` is as the field says, perhaps relative."""

@@ -22,6 +22,7 @@ from urllib.parse import quote, quote_plus
 
 from attrs import field
 
+from .._facade import public
 from .bodies import Body, BodySource, BytesBody, FileBody, PartsBody, PathBody, Section, content_type_of, make_body
 from .field_values import ContentDisposition, format_content_disposition, parse_content_type
 from .headers import Headers, HeaderSource, decode_text, encode_text, make_headers
@@ -47,6 +48,7 @@ FormSource = Mapping[str, FormValue] | Sequence[tuple[str, FormValue]]
 """What may be given for a form: a mapping, or pairs where a name may repeat."""
 
 
+@public
 class FilenameOption(enum.Flag):
     """How the names of files are written in a form (``QFormDataBuilder::Option``)."""
 
@@ -60,6 +62,7 @@ class FilenameOption(enum.Flag):
     """``filename`` in Latin-1 if that has all its letters, else in UTF-8."""
 
 
+@public
 @frozen(init=False)
 class FormBody(BytesBody):
     """The fields of a form as ``application/x-www-form-urlencoded``, in UTF-8 (the URL standard, section 5.2).
@@ -129,6 +132,7 @@ def _text_or_body(source: BodySource | str) -> Body:
     return body
 
 
+@public
 @frozen(eq=False)
 class Part:
     """One part of a `MultipartBody` (``QHttpPart``). Frozen; it can be in several bodies. Equal only to itself.
@@ -165,6 +169,7 @@ class Part:
             raise ValueError(f"part: text is sent as UTF-8; for {self.content_type!r} encode it, and give the bytes")
 
 
+@public
 @frozen(init=False, eq=False)
 class MultipartBody(PartsBody):
     """Parts with a boundary between them (``QHttpMultiPart``; RFC 2046 section 5.1, RFC 7578). Equal only to itself.

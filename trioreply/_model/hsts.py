@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from attrs import field
 
+from .._facade import public
 from .urls import make_url
 from .values import frozen
 
@@ -29,6 +30,7 @@ _DIRECTIVE = re.compile(
 _ADDRESS = re.compile("[0-9.]+")  # a name that ends in a number is refused by `make_url` already
 
 
+@public
 class HstsStoreError(Exception):
     """What is known about hosts could not be read from disk, or written to it. The cause is in ``__cause__``."""
 
@@ -55,6 +57,7 @@ def _expiry(value: float | datetime | None) -> float | None:
     return value
 
 
+@public
 @frozen
 class HstsPolicy:
     """That a host is to be spoken to securely only (``QHstsPolicy``).

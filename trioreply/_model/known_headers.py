@@ -18,6 +18,7 @@ from typing import ClassVar, Generic, TypeVar, final
 from attrs import field
 from yarl import URL
 
+from .._facade import public
 from .field_values import (
     ByteRange,
     ContentDisposition,
@@ -44,6 +45,7 @@ _ETAG = re.compile('(?:W/)?"[^"\x00-\x20\x7f]*+"')
 _COOKIE = re.compile(r"([^\x00-\x20\x7f=;,]++)=([^\x00-\x1f\x7f;]*+)")
 
 
+@public
 @final
 @frozen(eq=False)
 class KnownHeader(Generic[T]):

@@ -16,6 +16,7 @@ import attrs
 from attrs import field
 from yarl import URL
 
+from .._facade import public
 from .auth import Auth, Bearer, make_login
 from .headers import Headers, HeaderSource, make_headers
 from .options import Priority
@@ -57,6 +58,7 @@ def _kept(query: QuerySource | None) -> str | tuple[tuple[str, str | int | float
     return tuple(query.items() if isinstance(query, Mapping) else query)
 
 
+@public
 @frozen
 class RequestFactory:
     """Makes requests below one URL, with the same headers, credentials and settings (``QNetworkRequestFactory``).

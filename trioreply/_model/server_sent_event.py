@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from .._facade import public
 from .values import frozen
 
 
+@public
 @frozen
 class ServerSentEvent:
     """What a server tells in an event stream: a text of a kind, perhaps with a number to go on from."""

@@ -22,6 +22,7 @@ from typing import Final, TypedDict, Unpack, cast
 import attrs
 from attrs import field, frozen
 
+from .._facade import public
 from .tls import PIN_PREFIX, Certificate
 
 Source = Path | bytes
@@ -44,6 +45,7 @@ _PIN_SIZE = 32
 _ONE_SOURCE = (str, bytes, bytearray, memoryview, os.PathLike, Certificate)
 
 
+@public
 class VerifyMode(enum.Enum):
     """What is done about the server's certificate (``QSslSocket::PeerVerifyMode``, the same numbers)."""
 
@@ -57,6 +59,7 @@ class VerifyMode(enum.Enum):
     """The default: what suits the role, and that is `PEER` for a client."""
 
 
+@public
 class TlsVersion(enum.IntEnum):
     """Versions of TLS, by their numbers on the wire, which are also those of ``ssl.TLSVersion``."""
 
@@ -244,6 +247,7 @@ class SslConfigurationChanges(TypedDict, total=False):
 
 
 # A pool hashes it for every request, and it has many fields.
+@public
 @frozen(kw_only=True, repr=False, cache_hash=True)
 class SslConfiguration:
     """How connections are secured (``QSslConfiguration``). Hashable; its ``repr`` shows no secrets.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field
 
+from .._facade import public
 from .values import frozen
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ PIN_PREFIX: Final = "sha256/"
 """How the text of a pin begins (as in RFC 7469, and as curl writes it but for one slash)."""
 
 
+@public
 class SslErrorCode(enum.IntEnum):
     """Why a certificate was not accepted (``QSslError::SslError``, the same numbers)."""
 
@@ -115,6 +117,7 @@ _TEXTS = {
 }
 
 
+@public
 @frozen(repr=False)
 class Certificate:
     """An X.509 certificate, by its DER bytes; two with the same bytes are equal (``QSslCertificate``).
@@ -297,6 +300,7 @@ def _matches(pattern: str, name: str) -> bool:
     return re.fullmatch(_LABEL, label) is not None and dot + rest == pattern[1:]
 
 
+@public
 @frozen
 class SslError:
     """One reason why a certificate was not accepted. Equal when code and certificate are (as ``QSslError``)."""
@@ -313,6 +317,7 @@ class SslError:
         return self.message or _TEXTS[self.code]
 
 
+@public
 @frozen
 class TlsInfo:
     """The secure channel in use, or that was refused."""

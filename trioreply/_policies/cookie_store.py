@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import trio
 
+from .._facade import public
 from .._model.cookies import Cookie, CookieId, CookieStoreError, SameSite
 from .._model.headers import decode_text, encode_text
 from .._model.running import RunSync
@@ -82,6 +83,7 @@ class CookieStore(Protocol):
         ...
 
 
+@public
 class SqliteCookieStore:
     """Cookies in a SQLite file of their own.
 

@@ -18,6 +18,7 @@ from attrs import evolve
 from yarl import URL
 
 from .._clock import wall_clock
+from .._facade import public
 from .._model.cookies import Cookie, CookieId
 from .._model.running import RunSync
 from .._model.urls import make_url
@@ -37,6 +38,7 @@ from .cookie_sites import CookieSites
 from .cookie_store import CookieStore, format_cookies_txt, parse_cookies_txt, read_text, write_text
 
 
+@public
 @final
 class CookieJar:
     """Cookies in memory (``QNetworkCookieJar``). It may serve several managers, and be used without any.

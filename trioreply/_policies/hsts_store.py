@@ -18,6 +18,7 @@ import trio
 from yarl import URL
 
 from .._clock import wall_clock
+from .._facade import public
 from .._model.hsts import HstsPolicy, canonical_host, parse_strict_transport
 from .._model.running import RunSync
 from .hsts_file import HstsFile
@@ -28,6 +29,7 @@ MAX_HOSTS = 10_000
 _WORTH_SAVING = 0.01
 
 
+@public
 @final
 class HstsStore:
     """Known HSTS hosts. It may serve several managers. None of the plain methods waits or blocks.

@@ -30,6 +30,7 @@ from typing import Generic, TypeVar
 from attrs import field
 from yarl import URL
 
+from .._facade import public
 from .._model.errors import ProxyNotFoundError
 from .._model.proxies import Proxy, ProxyType, read_proxy
 from .._model.urls import make_host
@@ -84,6 +85,7 @@ class _Variable(Generic[T]):
         return self._meaning
 
 
+@public
 class EnvironmentProxies(ProxyFactory):
     """What the environment says about proxies; ``environ`` is `os.environ`, or something like it."""
 

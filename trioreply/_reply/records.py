@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from .._facade import public
 from .._model.errors import ReplyError, UnknownContentError
 from .._model.server_sent_event import ServerSentEvent
 from .._model.sse import EventParser
@@ -17,6 +18,7 @@ from .._model.text import decode_json
 _JSON_SPACE = b" \t\r\n"  # RFC 8259 section 2
 
 
+@public
 class JsonLines:
     """An asynchronous iterator over what the lines of a body mean; see `Reply.json_lines`."""
 
@@ -45,6 +47,7 @@ class JsonLines:
             raise self._locate(UnknownContentError(f"line {self._number} is not JSON: {cause}")) from cause
 
 
+@public
 class ServerSentEvents:
     """An asynchronous iterator over the events of a stream; see `Reply.server_sent_events`."""
 

@@ -25,6 +25,7 @@ import trio
 from attrs import evolve
 from yarl import URL
 
+from .._facade import public
 from .._model.errors import NetworkError, ReplyError
 from .._model.exchange import Handler, Sink
 from .._model.headers import EMPTY, Headers, HeaderSource, checked_field, content_length, make_headers
@@ -51,6 +52,7 @@ class _Use(enum.Enum):
     FINISHED = "the reply is finished: after set_finished(), or after the block, nothing more can be said"
 
 
+@public
 @final
 class ReplyWriter:
     """Says in a handler what its reply is: ``async with ReplyWriter(request, sink) as reply``.
@@ -335,6 +337,7 @@ class ReplyWriter:
             )
 
 
+@public
 def reply_handler(function: Callable[[ReplyWriter], Awaitable[None]]) -> Handler:
     """Make a handler of ``function``, which gets a `ReplyWriter` instead of request and sink.
 

@@ -23,6 +23,8 @@ Take = Callable[[bytes], None]
 
 IMPORTED = "imported"
 """The variant that stands for importing the package, and nothing else."""
+FETCHED = "fetched"
+"""The variant that stands for importing as much of the package as its first exchange needs, and for that exchange."""
 
 
 class Session:
@@ -81,6 +83,11 @@ class Client:
     """Which of a library's ways, where it has several."""
 
     @property
+    def imports(self) -> str:
+        """What `importing` has to be told."""
+        return "fetch" if self.variant == FETCHED else self.requires
+
+    @property
     def is_ours(self) -> bool:
         """Whether it is what the benchmarks are about."""
         return self.requires == "trioreply"
@@ -121,6 +128,7 @@ CLIENTS = {
         Client("Qt", "with_qt", "PySide6"),
         Client("import trio", "", "trio", IMPORTED),
         Client("import trioreply", "", "trioreply", IMPORTED),
+        Client("import and first fetch", "", "trioreply", FETCHED),
         Client("import httpx2", "", "httpx2", IMPORTED),
         Client("import aiohttp", "", "aiohttp", IMPORTED),
     )
