@@ -19,7 +19,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from trioreply._model import errors
 from trioreply._model.bodies import BytesBody, FileBody, StreamBody, make_body
 from trioreply._net.stream import SocketStream
-from trioreply._net.upload import MEMORY_PIECE, Uploads
+from trioreply._net.upload import FILE_BLOCK, FILE_PIECE, MEMORY_PIECE, Uploads
 
 from .uploading import CONTENT, Stalled, Threads, collect, inline, open_body
 
@@ -143,6 +143,28 @@ async def test_file_that_cannot_seek() -> None:
         assert await collect(upload) == [b"once"]
         with pytest.raises(errors.ContentReSendError, match="cannot seek; give it as bytes or as a path"):
             await uploads.open(body)
+
+
+@pytest.mark.parametrize(
+    ("can_seek", "asked"),
+    # The last two look for the end, the second of them to see that it is still there.
+    [(True, [FILE_BLOCK, len(CONTENT) - FILE_BLOCK]), (False, [FILE_PIECE] * 8)],
+    ids=["length", "no length"],
+)
+async def test_reads_of_a_callers_file(can_seek: bool, asked: list[int]) -> None:
+    """A file with a length is asked for blocks and never beyond its end; one without, which may be slow, for pieces."""
+    sizes: list[int | None] = []
+
+    class Asked(io.BytesIO):
+        def seekable(self) -> bool:
+            return can_seek
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            sizes.append(size)
+            return super().read(size)
+
+    assert b"".join(await collect(await open_body(FileBody(Asked(CONTENT))))) == CONTENT
+    assert sizes == asked
 
 
 async def test_closed_file() -> None:
