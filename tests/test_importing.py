@@ -154,6 +154,26 @@ def test_failed_import_leaves_nothing() -> None:
     assert namespace == {}
 
 
+def test_failed_import_is_the_exchange_s() -> None:
+    """What cannot be imported in the middle of an exchange is that reply's error, and is tried again by the next."""
+    script = """
+import sys, trio, trioreply
+
+async def main():
+    async with trioreply.open_manager(trust_env=False) as manager:
+        sys.modules["trioreply._schemes.data"] = None
+        try:
+            await manager.fetch("data:,x")
+        except trioreply.ReplyError as error:
+            print(error.code.name, type(error.__cause__).__name__)
+        del sys.modules["trioreply._schemes.data"]
+        print((await manager.fetch("data:,x")).text())
+
+trio.run(main)
+"""
+    assert in_new_process(script).splitlines() == ["UNKNOWN_NETWORK ModuleNotFoundError", "x"]
+
+
 def test_found_once() -> None:
     """A name that was found is the package's from then on, and is not looked for again."""
     namespace: dict[str, object] = {}
