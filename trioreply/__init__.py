@@ -449,7 +449,8 @@ __all__ = (
     "reply_handler",
 )
 
-if not TYPE_CHECKING:  # to whom every misspelt name would be one that might be found
+# Type checkers would take every misspelt name for one that might be found.
+if not TYPE_CHECKING:  # pragma: no branch - at run time it is never otherwise
     __getattr__ = finder(globals(), __all__, _HOMES)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from yarl import URL
 
 import trioreply
@@ -35,3 +36,11 @@ async def test_manager_keeps_its_jar() -> None:
         assert manager.cookie_jar is manager.cookie_jar
     async with trioreply.open_manager(cookie_jar=None) as manager:
         assert manager.cookie_jar is None
+
+
+@pytest.mark.parametrize("given", [{"cookie_jar": "jar"}, {"hsts": True}], ids=str)
+def test_what_is_no_store_is_refused(given: dict[str, object]) -> None:
+    """A manager is not made with something else than a jar or a store, and the error says which option it is."""
+    (name,) = given
+    with pytest.raises(TypeError, match=f"^{name}: give a "):
+        trioreply.open_manager(**given)  # type: ignore[arg-type]  # that is the question
