@@ -53,7 +53,10 @@ def installed_pytest(session: nox.Session) -> str:
 @nox.session(python=PYTHONS, requires=["build"])
 @nox.parametrize("kind", ["core", "all", "minimum"], ids=["core", "all", "minimum"])
 def tests(session: nox.Session, kind: str) -> None:
-    """The tests, with: no extras, all extras, or all extras and the oldest release of everything."""
+    """The tests, with: no extras, all extras, or all extras and the oldest release of everything.
+
+    So every journey and every sweep runs over both parsers: over h11 where there are no extras, else over httptools.
+    """
     install_wheel(session, kind)
     session.run("pytest", *session.posargs)
 
