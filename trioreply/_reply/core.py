@@ -19,7 +19,7 @@ from weakref import ref
 
 import trio
 
-from .._model.errors import NetworkError, OperationCanceledError, ReplyError, TimeoutError, UnknownContentError
+from .._model.errors import OperationCanceledError, ReplyError, TimeoutError, UnknownContentError
 from .._model.events import Event, Progress, ReadyRead, without_question
 from .._model.messages import Message
 from .._model.urls import display
@@ -302,8 +302,6 @@ class Core:
     def error(self) -> ReplyError | None:
         """The reply's error as a new exception that names the reply; ``None`` if all went well."""
         state = self.state
-        if state.error is NetworkError.NO_ERROR:
-            return None
         if state.failure is not None:
             error = copy.copy(state.failure)
             error.__cause__ = state.failure.__cause__

@@ -282,8 +282,6 @@ class ReplyState:
         happening = _INPUTS.get(type(message))
         if happening is None:
             return TypeError(f"a sink takes messages, not {message!r}")
-        if self.has_trailers and self.is_running:
-            self._check_order(happening)
         return self._out_of_order(happening)
 
     def _out_of_order(self, happening: Input) -> RuntimeError:
