@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from .process import ServerProcess, free_port, guarded
+from .process import ServerProcess, free_ports, guarded
 
 _ATTEMPTS = 5
 
@@ -129,7 +129,8 @@ class Nginx(ServerProcess):
             RuntimeError: it does not start; the text holds what it says.
         """
         for _ in range(_ATTEMPTS if not self.ports else 1):
-            ports = self.ports or {name: free_port() for name in ("", *self._more)}
+            names = ("", *self._more)
+            ports = self.ports or dict(zip(names, free_ports(len(names)), strict=True))
             self._process = self._launch(ports)
             if self._answers(ports[""], b"/alive", lambda answer: answer.endswith(_ALIVE)):
                 self.ports = ports

@@ -32,7 +32,7 @@ from trioreply import Proxy, ProxyType, SslConfiguration
 from trioreply.testing import Authority
 
 from .nginx import find_program
-from .process import ServerProcess, free_port, guarded
+from .process import ServerProcess, free_ports, guarded
 
 USER, PASSWORD = "Aladdin", "open sesame \u20ac"
 REALM = "a cave"
@@ -164,7 +164,7 @@ class Squid(ServerProcess):
             RuntimeError: it does not start; the text holds what it says.
         """
         for _ in range(_ATTEMPTS):
-            ports = {door: free_port() for door in DOORS}
+            ports = dict(zip(DOORS, free_ports(len(DOORS)), strict=True))
             self._process = self._launch(ports)
             # It opens all of them before it answers on any. If one is taken it serves the others, and says so.
             answers = self._answers(ports["plain"], b"/alive", lambda answer: self._name.encode("ascii") in answer)
