@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from .source import PACKAGE, Function, Source, decorated, docstring_of
+from .source import PACKAGE, Function, Source, decorated, docstring_of, nodes_of
 
 # Where tasks may be started, and what they are. A nursery that is not visible from here is a leak in waiting.
 NURSERIES = {
@@ -41,7 +41,7 @@ def only_trios_clock(sources: Iterable[Source]) -> Iterator[str]:
     for source in sources:
         if source.path in WALL_CLOCKS:
             continue
-        for node in ast.walk(source.tree):
+        for node in nodes_of(source):
             if isinstance(node, ast.ImportFrom) and node.module == "time":
                 yield source.at(node, "imports from time")
             elif isinstance(node, ast.Attribute) and _is_clock(node):
@@ -58,7 +58,7 @@ def _is_clock(node: ast.Attribute) -> bool:
 def nurseries_where_listed(sources: Iterable[Source]) -> Iterator[str]:
     """Tasks are started in the files that are listed for it, and never as system tasks."""
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in nodes_of(source):
             name = _last_name(node)
             if name == "open_nursery" and not _is_listed(source, NURSERIES):
                 yield source.at(node, "opens a nursery; list the file in NURSERIES with what its tasks are")
@@ -69,7 +69,7 @@ def nurseries_where_listed(sources: Iterable[Source]) -> Iterator[str]:
 def no_swallowed_cancellation(sources: Iterable[Source]) -> Iterator[str]:
     """No bare ``except``, and none for what must always propagate."""
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in nodes_of(source):
             if isinstance(node, ast.ExceptHandler) and node.type is None:
                 yield source.at(node, "a bare except")
             elif isinstance(node, ast.ExceptHandler) and node.type is not None:
@@ -87,7 +87,7 @@ def _forbidden(source: Source, caught: ast.expr, place: ast.AST) -> Iterator[str
 def shields_are_bounded(sources: Iterable[Source]) -> Iterator[str]:
     """A shielded scope stands in a closing path, in a listed file, and has a deadline."""
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in nodes_of(source):
             if isinstance(node, ast.Call) and _last_name(node.func) in _SCOPES:
                 yield from _check_scope(source, node)
             elif isinstance(node, ast.Assign) and any(_last_name(target) == "shield" for target in node.targets):

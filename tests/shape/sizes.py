@@ -18,9 +18,11 @@ from .source import (
     code_lines,
     comments_of,
     docstring_lines,
+    dotted,
     functions_of,
     imports_of,
     line_count,
+    nodes_of,
     prose_in_docstrings,
 )
 
@@ -53,7 +55,7 @@ def modules_are_short(sources: Iterable[Source]) -> Iterator[str]:
 def classes_are_short(sources: Iterable[Source]) -> Iterator[str]:
     """A class has one job."""
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in nodes_of(source):
             if isinstance(node, ast.ClassDef) and (lines := _lines_without_prose(node)) > CLASS_LINES:
                 yield source.at(node, f"class {node.name} has {lines} lines, and {CLASS_LINES} are the limit")
 
@@ -160,8 +162,8 @@ def _in_comments(pattern: str) -> Callable[[Source], Sequence[int]]:
 
 
 def _any_lines(source: Source) -> Sequence[int]:
-    nodes = (node for node in ast.walk(source.tree) if isinstance(node, (ast.Name, ast.Attribute)))
-    return [node.lineno for node in nodes if ast.unparse(node) in ("Any", "typing.Any")]
+    nodes = (node for node in nodes_of(source) if isinstance(node, (ast.Name, ast.Attribute)))
+    return [node.lineno for node in nodes if dotted(node) in ("Any", "typing.Any")]
 
 
 BUDGETS = (
@@ -220,9 +222,9 @@ def tests_use_the_real_thing(sources: Iterable[Source]) -> Iterator[str]:
         for imported in imports_of(source):
             if "mock" in imported.target.lower().replace("mockclock", ""):
                 yield source.at(imported.line, f"imports {imported.target}")
-        for node in ast.walk(source.tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "monkeypatch.setattr"):
-                yield source.at(node, f"calls {ast.unparse(node.func)}")
+        for node in nodes_of(source):
+            if isinstance(node, ast.Call) and (name := dotted(node.func)) in ("time.sleep", "monkeypatch.setattr"):
+                yield source.at(node, f"calls {name}")
 
 
 def _tests(source: Source) -> Iterator[Function]:

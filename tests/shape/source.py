@@ -26,10 +26,10 @@ class Source:
     path: str
     """Relative to the root of the project, with forward slashes."""
     text: str = field(repr=False)
-    tree: ast.Module = field(init=False, repr=False, eq=False)
 
-    @tree.default
-    def _parse(self) -> ast.Module:
+    @functools.cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree, made when a gate asks for it: not everybody who imports the gates runs them."""
         return ast.parse(self.text)
 
     @property
@@ -136,11 +136,24 @@ def docstring_lines(node: Documented) -> int:
     return line_count(docstring) if docstring is not None else 0
 
 
+@functools.cache
+def nodes_of(source: Source) -> tuple[ast.AST, ...]:
+    """The whole syntax tree; many gates walk through it."""
+    return tuple(ast.walk(source.tree))
+
+
 def functions_of(source: Source) -> Iterator[Function]:
     """Every function and method, overload signatures left out."""
-    for node in ast.walk(source.tree):
+    for node in nodes_of(source):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not decorated(node, "overload"):
             yield node
+
+
+def dotted(node: ast.AST) -> str:
+    """``a.b`` for two names with a dot between them, ``a`` for one; empty for all else. `ast.unparse` takes long."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def decorated(node: Function, *names: str) -> bool:
@@ -172,6 +185,6 @@ def code_lines(source: Source) -> frozenset[int]:
 @functools.cache
 def prose_in_docstrings(source: Source) -> frozenset[int]:
     """The lines of all docstrings."""
-    documented = (node for node in ast.walk(source.tree) if isinstance(node, Documented))
+    documented = (node for node in nodes_of(source) if isinstance(node, Documented))
     docstrings = (docstring for node in documented if (docstring := docstring_of(node)) is not None)
     return frozenset(line for node in docstrings for line in range(node.lineno, node.lineno + line_count(node)))
