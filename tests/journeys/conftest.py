@@ -72,7 +72,13 @@ class Place:
     def _tls(self) -> ServerTls | None:
         if self.authority is None:
             return None
-        return self.authority.serve("peer.test", "origin.test", "server.test", "127.0.0.1")
+        return _server_tls(self.authority)
+
+
+# A certificate for each server of a thousand journeys would take as long as the journeys.
+@functools.cache
+def _server_tls(authority: Authority) -> ServerTls:
+    return authority.serve("peer.test", "origin.test", "server.test", "127.0.0.1")
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from trioreply.testing import (
     ManagerSweep,
     OriginRequest,
     OriginResponse,
+    ServerTls,
     run_sync_inline,
     sweep_environment,
 )
@@ -32,6 +33,12 @@ SOCKET = "/run/swept.sock"
 def authority() -> Authority:
     """Who certifies origins and proxies."""
     return Authority()
+
+
+@functools.cache
+def tls_of(name: str) -> ServerTls:
+    """The settings of the server ``name``; a thousand runs would spend much of their time on new certificates."""
+    return authority().serve(name)
 
 
 @frozen
@@ -60,7 +67,7 @@ class Env(ManagerSweep[Manager]):
             scenario,  # type: ignore[arg-type]  # it is given this environment
             routes={"/": _answer},
             owns_manager=owns_manager,
-            tls=authority().serve("origin.test") if is_secure else None,
+            tls=tls_of("origin.test") if is_secure else None,
             beside=self._open_proxies,
         )
 
@@ -83,7 +90,7 @@ class Env(ManagerSweep[Manager]):
     @asynccontextmanager
     async def _open_proxies(self, _sweep: object) -> AsyncIterator[None]:
         network = self.network
-        tls = authority().serve("secure.test")
+        tls = tls_of("secure.test")
         async with AsyncExitStack() as stack:
             self.proxies = Proxies(
                 await stack.enter_async_context(open_http_proxy(network=network, host="plain.test")),

@@ -26,6 +26,7 @@ from trioreply.testing import (
     Origin,
     OriginRequest,
     OriginResponse,
+    ServerTls,
     open_origin,
     run_sync_inline,
 )
@@ -38,6 +39,12 @@ HOSTS = ("here", "there")
 def authority() -> Authority:
     """Who certifies the secure servers."""
     return Authority()
+
+
+@functools.cache
+def tls_of(host: str) -> ServerTls:
+    """The settings of a secure server, the same for all journeys to it."""
+    return authority().serve(host)
 
 
 @frozen(kw_only=True)
@@ -120,7 +127,7 @@ async def world(journey: Journey) -> AsyncIterator[World]:
                 proxies[name] = await stack.enter_async_context(socks)
         origins = []
         for host, secure in zip(HOSTS, journey.is_secure, strict=True):
-            tls = authority().serve(f"{host}.test") if secure else None
+            tls = tls_of(f"{host}.test") if secure else None
             server = open_origin({}, network=network, host=f"{host}.test", tls=tls)
             origins.append(await stack.enter_async_context(server))
         built = World(network, (origins[0], origins[1]), proxies)
