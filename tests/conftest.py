@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 import trioreply
@@ -36,6 +37,15 @@ if os.environ.get("TRIOREPLY_TEST_INSTALLED"):
     location = Path(trioreply.__file__).resolve()
     if not location.is_relative_to(Path(sys.prefix).resolve()):
         raise RuntimeError(f"the installed package should be tested, but {location} was imported")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """The whole suite is shared out among all cores; it would take longer to start workers than to run a few tests.
+
+    Workers cannot show what tests print, so who wants to see that (``-s``) gets none.
+    """
+    is_whole = config.args == config.getini("testpaths") and not config.getoption("keyword")
+    return None if is_whole and config.getoption("capture") != "no" else 0
 
 
 def pytest_collection_finish() -> None:

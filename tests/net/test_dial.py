@@ -292,7 +292,11 @@ async def test_announcement_fails_during_the_race(autojump_clock: MockClock) -> 
     assert network.cancelled == [V6]
 
 
-@pytest.mark.parametrize("others", [{}, {V4: silent}, {V4: fails(KeyError("second"), after=0.75)}], ids=str)
+@pytest.mark.parametrize(
+    "others",
+    [{}, {V4: silent}, {V4: fails(KeyError("second"), after=0.75)}],
+    ids=["alone", "beside silence", "beside another"],
+)
 async def test_bug_in_a_dialer(autojump_clock: MockClock, others: dict[str, Callable[[], Awaitable[None]]]) -> None:
     """An exception of a user's dialler that is no network error leaves as itself, never in a group."""
     with pytest.raises(KeyError, match=r"first|second"):
