@@ -39,13 +39,25 @@ if os.environ.get("TRIOREPLY_TEST_INSTALLED"):
         raise RuntimeError(f"the installed package should be tested, but {location} was imported")
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """The whole suite is shared out among all cores; it would take longer to start workers than to run a few tests.
+MOST_WORKERS = 8
+"""More of them would mostly collect."""
 
-    Workers cannot show what tests print, so who wants to see that (``-s``) gets none.
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Share the whole suite out among all cores, if pytest-xdist is there and nobody said ``-n``.
+
+    Not a few tests, for starting workers would take longer; nor with ``-s`` or ``--pdb``: workers have no terminal.
+    Each worker begins with a range of its own, so that servers which are started once for many tests are seldom started
+    twice, and who is done first takes over from the others.
     """
+    if config.getoption("numprocesses", 0) is not None or hasattr(config, "workerinput"):
+        return
     is_whole = config.args == config.getini("testpaths") and not config.getoption("keyword")
-    return None if is_whole and config.getoption("capture") != "no" else 0
+    needs_terminal = config.getoption("capture") == "no" or config.getoption("usepdb")
+    if is_whole and not needs_terminal and not config.getoption("collectonly"):
+        config.option.numprocesses = min(os.cpu_count() or 1, MOST_WORKERS)
+        config.option.dist = "worksteal"
 
 
 def pytest_collection_finish() -> None:
