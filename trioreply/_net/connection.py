@@ -8,7 +8,6 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import attrs
 from yarl import URL
 
 from .._model.messages import Message
@@ -23,9 +22,8 @@ if TYPE_CHECKING:
     from .verification import Tolerance
 
 
-@attrs.frozen
-class TlsKey:
-    """All that decides whom a secure connection accepts at the other end."""
+class TlsKey(NamedTuple):
+    """All that decides whom a secure connection accepts at the other end. A tuple, as `Origin` is."""
 
     source: SslConfiguration | ssl.SSLContext
     name: str

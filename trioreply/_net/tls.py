@@ -90,6 +90,7 @@ class TlsStream:
         "_incoming",
         "_is_closed",
         "_is_flushing",
+        "_is_over",
         "_is_receiving",
         "_is_sending",
         "_is_torn",
@@ -120,6 +121,7 @@ class TlsStream:
         self._chains: tuple[tuple[Certificate, ...], tuple[Certificate, ...]] | None = None
         self._on_session = on_session
         self._is_sending = self._is_receiving = self._is_flushing = self._is_closed = False
+        self._is_over = False  # the peer has said that nothing more comes
         self._is_torn = True  # until the handshake is done nothing may be sent, and no farewell is due
         self._flushed = trio.lowlevel.ParkingLot()
         self._failure: trio.BrokenResourceError | None = None
@@ -140,22 +142,28 @@ class TlsStream:
             raise trio.BrokenResourceError("an earlier send was cut short, and nothing can follow it")
         self._is_sending = True
         try:
+            if type(data) is bytes and len(data) <= WRITE_SIZE:
+                await self._send(data)  # as most requests are, which need no views
+                return
             # The views are released even on an error: a traceback that kept them would keep a bytearray locked.
             with memoryview(data) as whole, whole.cast("B") as octets:
                 for start in range(0, len(octets), WRITE_SIZE):
                     with octets[start : start + WRITE_SIZE] as piece:
-                        self._encrypt(piece)
-                    while self._is_flushing:
-                        await self._flushed.park()
-                    await self._flush()
+                        await self._send(piece)
         finally:
             self._is_sending = False
 
-    def _encrypt(self, data: memoryview) -> None:
-        done = 0
+    async def _send(self, data: bytes | memoryview) -> None:
+        self._encrypt(data)
+        while self._is_flushing:
+            await self._flushed.park()
+        await self._flush()
+
+    def _encrypt(self, data: bytes | memoryview) -> None:
         try:
+            done = self._tls.write(data) if data else 0
             while done < len(data):
-                with data[done:] as rest:
+                with memoryview(data) as whole, whole[done:] as rest:
                     done += self._tls.write(rest)
         except ssl.SSLError as error:  # also one that wants to read first: a renegotiation, which we never agree to
             raise trio.BrokenResourceError("the secure channel is broken, and takes nothing more") from error
@@ -210,19 +218,29 @@ class TlsStream:
         else:
             self._incoming.write_eof()
 
+    def _has_input(self) -> bool:
+        # OpenSSL takes no more than one record from the memory at a time, and if there is none it says so by an error,
+        # which takes longer than to decrypt a small response.
+        return bool(self._incoming.pending or self._tls.pending() or self._incoming.eof or self._is_over)
+
     def _decrypt(self, limit: int) -> bytes | None:
         """All that can be decrypted; ``None`` if more is needed first, ``b""`` at the peer's close_notify."""
         if self._failure is not None:
             raise self._failure
+        if not self._has_input():
+            return None
         pieces: list[bytes] = []
         size = 0
         try:
             while size < limit:
                 piece = self._tls.read(min(limit - size, RECORD_SIZE))
                 if not piece:
+                    self._is_over = True
                     break
                 pieces.append(piece)
                 size += len(piece)
+                if not self._has_input():
+                    break
         except ssl.SSLWantReadError:
             if not pieces:
                 return None

@@ -15,8 +15,6 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-import attrs
-
 from .._model.errors import SslHandshakeFailedError
 from .._model.events import Encrypted, SslErrors
 from .._model.exchange import Sink
@@ -155,7 +153,7 @@ async def with_decisions(
                 f"SSL handshake failed: the server shows another certificate each time; gave up after {redials} redials"
             )
         redials += 1
-        key = attrs.evolve(key, tolerance=await _decide(key, refusal, sink, strict=strict))
+        key = key._replace(tolerance=await _decide(key, refusal, sink, strict=strict))
 
 
 async def _decide(key: TlsKey, refused: Refused, sink: Sink, *, strict: bool) -> Tolerance | None:
