@@ -160,11 +160,10 @@ class TlsStream:
         await self._flush()
 
     def _encrypt(self, data: bytes | memoryview) -> None:
+        done = 0
         try:
-            done = self._tls.write(data) if data else 0
             while done < len(data):
-                with memoryview(data) as whole, whole[done:] as rest:
-                    done += self._tls.write(rest)
+                done += self._tls.write(memoryview(data)[done:] if done else data)
         except ssl.SSLError as error:  # also one that wants to read first: a renegotiation, which we never agree to
             raise trio.BrokenResourceError("the secure channel is broken, and takes nothing more") from error
 
