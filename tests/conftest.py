@@ -53,7 +53,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """
     if config.getoption("numprocesses", 0) is not None or hasattr(config, "workerinput"):
         return
-    is_whole = config.args == config.getini("testpaths") and not config.getoption("keyword")
+    is_usual = config.getoption("markexpr") == "not soak"  # what hammers and measures wants the machine for itself
+    is_whole = is_usual and config.args == config.getini("testpaths") and not config.getoption("keyword")
     needs_terminal = config.getoption("capture") == "no" or config.getoption("usepdb")
     if is_whole and not needs_terminal and not config.getoption("collectonly"):
         config.option.numprocesses = min(os.cpu_count() or 1, MOST_WORKERS)

@@ -11,6 +11,7 @@ import trio
 
 import trioreply
 from trioreply import MetaDataChanged
+from trioreply._net.h1_connection import LARGE_READ_SIZE, READ_SIZE
 
 from ..peers.dialing import WatchedDialer
 from .conftest import LargeFile
@@ -49,7 +50,7 @@ async def test_a_server_is_throttled_by_a_reader_who_pauses(size: int, large_fil
                 for paused in range(1, 4):
                     await _until_full(reply, size)
                     await _let_the_network_run(manager, large_file)
-                    assert dialer.streams[0].received - (paused - 1) * 2 * MIB <= size + 2 * 65536
+                    assert dialer.streams[0].received - (paused - 1) * 2 * MIB <= size + LARGE_READ_SIZE + READ_SIZE
                     await reply.read_exactly(2 * MIB)
             sent = await _sent(large_file, target)
     # The rest is what the kernels of both sides hold.
